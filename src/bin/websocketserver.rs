@@ -1,0 +1,2 @@
+//! The `websocketserver` command.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Connections, TLS, HTTP and websockets: what both products share.
+pub mod tls;

@@ -1,0 +1,2 @@
+//! What the operating system gives: threads, signals, logs, limits.
+pub mod logging;
