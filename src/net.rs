@@ -1,2 +1,10 @@
 //! Connections, TLS, HTTP and websockets: what both products share.
+
+pub mod acceptor;
+pub mod backend;
+pub mod http;
+pub mod live;
 pub mod tls;
+pub mod transport;
+pub mod tunnel;
+pub mod websocket;

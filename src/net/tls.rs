@@ -1,5 +1,25 @@
 //! TLS for a connection that two threads share.
-use std::path::PathBuf;
+//!
+//! The TLS engine reads from and writes to byte vectors under a short lock; the blocking socket calls stay outside it,
+//! so neither thread waits for the other's peer. On Linux the engine is OpenSSL (TLS 1.3), elsewhere native-tls.
+
+#[cfg(any(not(target_os = "linux"), test))]
+pub(crate) mod native;
+#[cfg(target_os = "linux")]
+pub(crate) mod openssl;
+mod session;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) use native as engine;
+#[cfg(target_os = "linux")]
+pub(crate) use openssl as engine;
+
+pub use engine::Acceptor;
+pub(crate) use session::TlsSession;
 
 /// PEM files of a server certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,4 +28,84 @@ pub struct TlsFiles {
     pub cert: PathBuf,
     /// Private key; `None` means it stands in `cert`.
     pub key: Option<PathBuf>,
+}
+
+/// The certificate in force, which can be read anew while the server runs.
+pub struct TlsSource {
+    files: TlsFiles,
+    current: RwLock<Arc<Acceptor>>,
+}
+
+impl TlsSource {
+    /// Reads and checks the files.
+    ///
+    /// # Errors
+    /// A sentence that names the file and the fault.
+    pub fn load(files: TlsFiles) -> Result<Self, String> {
+        let acceptor = read(&files)?;
+        Ok(Self { files, current: RwLock::new(Arc::new(acceptor)) })
+    }
+
+    /// Reads the files again; keeps the certificate in force when they have a fault.
+    ///
+    /// # Errors
+    /// As for [`TlsSource::load`].
+    pub fn reload(&self) -> Result<(), String> {
+        let acceptor = Arc::new(read(&self.files)?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = acceptor;
+        Ok(())
+    }
+
+    /// The acceptor for a new connection.
+    pub fn acceptor(&self) -> Arc<Acceptor> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn read(files: &TlsFiles) -> Result<Acceptor, String> {
+    let cert = read_pem(&files.cert, "certificate")?;
+    if !contains(&cert, b"-----BEGIN CERTIFICATE-----") {
+        return Err(format!("the certificate file {} holds no PEM certificate", files.cert.display()));
+    }
+    let (key_path, key) = match &files.key {
+        Some(path) => (path, read_pem(path, "key")?),
+        None => (&files.cert, cert.clone()),
+    };
+    if contains(&key, b"ENCRYPTED") {
+        return Err(format!("the key in {} is encrypted; give one without a passphrase", key_path.display()));
+    }
+    if !contains(&key, b"PRIVATE KEY-----") {
+        return Err(format!("{} holds no PEM private key", key_path.display()));
+    }
+    engine::acceptor(&cert, &key).map_err(|fault| fault.describe(&files.cert, key_path))
+}
+
+fn read_pem(path: &Path, what: &str) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("cannot read the {what} file {}: {error}", path.display()))
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+/// What is wrong with a certificate or its key.
+pub(crate) enum Fault {
+    /// The certificate's text cannot be used.
+    Cert(String),
+    /// The key's text cannot be used.
+    Key(String),
+    /// The key belongs to another certificate.
+    Mismatch,
+}
+
+impl Fault {
+    fn describe(self, cert: &Path, key: &Path) -> String {
+        match self {
+            Self::Cert(why) => format!("the certificate in {} cannot be used: {why}", cert.display()),
+            Self::Key(why) => format!("the key in {} cannot be used: {why}", key.display()),
+            Self::Mismatch => {
+                format!("the key in {} does not belong to the certificate in {}", key.display(), cert.display())
+            }
+        }
+    }
 }

@@ -1,0 +1,7 @@
+//! HTTP/1.1 as a server: request heads, answers, static files, and the loop over one connection's requests.
+
+pub mod connection;
+pub mod files;
+pub mod query;
+pub mod request;
+pub mod response;

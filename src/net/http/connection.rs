@@ -1,0 +1,230 @@
+//! One connection from its first byte to its last: TLS or not, request after request, perhaps a websocket.
+//!
+//! Every port of every product takes this path. A client that is slow, silent or greedy costs this thread only.
+
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::net::{RecvFlags, recv};
+
+use super::request::{Head, HeadError, HeadReader};
+use super::response::{Context, Response};
+use crate::net::acceptor::Accepted;
+use crate::net::live::{Endable, Permit};
+use crate::net::tls::TlsSource;
+use crate::net::transport::{Transport, retry, timed_out};
+use crate::net::websocket::handshake::Handshake;
+use crate::net::websocket::sink::Sink;
+
+/// For the TLS handshake, from the moment of accept.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
+/// For a request head, from accept (or the end of the TLS handshake), or from its first byte on a connection kept open.
+const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a connection without a request is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long a client may take none of an answer.
+const WRITE_PATIENCE: Duration = Duration::from_secs(30);
+/// What is read and dropped of a refused request, so that the answer is not lost in a reset.
+const DRAIN_BYTES: usize = 256 * 1024;
+const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
+/// First byte of a TLS client (RFC 8446 section 5.1: record type handshake).
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// One request.
+pub struct Request<'a> {
+    /// Its head; bodies are not read.
+    pub head: &'a Head,
+    /// Who asks.
+    pub peer: SocketAddr,
+}
+
+/// What becomes of a request.
+pub enum Answer {
+    /// An ordinary answer.
+    Respond(Response),
+    /// The connection becomes a websocket, which the closure serves on this thread.
+    Websocket(Handshake, Box<dyn FnOnce(Websocket)>),
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self::Respond(response)
+    }
+}
+
+/// An open websocket.
+pub struct Websocket {
+    /// Its sending side, and the connection beneath.
+    pub sink: Arc<Sink>,
+    /// What the client sent right behind its handshake.
+    pub early: Vec<u8>,
+    /// Who is connected.
+    pub peer: SocketAddr,
+    /// Its right to be here. Declared last, so that it is given back after the socket.
+    pub permit: Permit,
+}
+
+/// What a product does with requests.
+pub trait Service: Send + Sync {
+    /// Decides about one request.
+    fn answer(&self, request: &Request<'_>) -> Answer;
+    /// Headers that every answer carries.
+    fn extra_headers(&self) -> &[(String, String)];
+}
+
+/// The connection while it waits or answers.
+struct Http(Arc<Transport>);
+
+impl Endable for Http {
+    /// The answer under way is completed; no further request is read.
+    fn end(&self) {
+        let _ = self.0.socket().shutdown(Shutdown::Read);
+    }
+
+    fn abort(&self) {
+        self.0.abort();
+    }
+}
+
+/// Serves one connection to its end.
+pub fn serve(accepted: Accepted, tls: Option<&TlsSource>, service: &dyn Service) {
+    let Accepted { socket, peer, permit } = accepted;
+    let transport = match open(socket, tls) {
+        Ok(transport) => Arc::new(transport),
+        Err(error) => {
+            log::debug!("{peer}: {error}");
+            return;
+        }
+    };
+    if tls.is_some() && !transport.is_tls() {
+        answer_plain_on_tls(&transport, peer, service);
+        return;
+    }
+    permit.watch(Arc::new(Http(Arc::clone(&transport))));
+    let connection = Connection { transport, peer, permit, service };
+    if let Err(error) = connection.run() {
+        log::debug!("{peer}: {error}");
+    }
+}
+
+fn open(socket: std::net::TcpStream, tls: Option<&TlsSource>) -> io::Result<Transport> {
+    let deadline = Instant::now() + HANDSHAKE_PATIENCE;
+    let Some(tls) = tls else {
+        return Ok(Transport::plain(socket));
+    };
+    socket.set_read_timeout(Some(HANDSHAKE_PATIENCE))?;
+    let mut first = [0];
+    let seen = retry(|| recv(&socket, &mut first, RecvFlags::PEEK).map_err(io::Error::from))
+        .map_err(|error| if timed_out(&error) { silent() } else { error })?;
+    if seen.1 > 0 && first != [TLS_HANDSHAKE] {
+        return Ok(Transport::plain(socket));
+    }
+    Transport::tls(socket, &tls.acceptor(), deadline)
+        .map_err(|error| io::Error::other(format!("the TLS handshake failed: {error}")))
+}
+
+fn silent() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "nothing came within 10 s")
+}
+
+/// A person who forgot the `s` of https gets a hint, not silence.
+fn answer_plain_on_tls(transport: &Transport, peer: SocketAddr, service: &dyn Service) {
+    let deadline = Instant::now() + HEAD_PATIENCE;
+    let head = HeadReader::default().read(transport, deadline, HEAD_PATIENCE);
+    let host = head.as_ref().ok().and_then(|head| head.header("host")).unwrap_or("this address");
+    let text = format!("this port speaks TLS: use https (or wss) with {host}");
+    log::debug!("{peer}: plain HTTP on a TLS port");
+    let sent = transport
+        .set_write_timeout(Some(WRITE_PATIENCE))
+        .and_then(|()| Response::error(400, &text).send(transport, Context::unread(service.extra_headers())));
+    if sent.is_ok() {
+        drain(transport);
+    }
+}
+
+/// Reads what the client is still sending, so that closing does not reset the connection before it has our answer.
+fn drain(transport: &Transport) {
+    transport.finish();
+    let deadline = Instant::now() + DRAIN_PATIENCE;
+    let mut bytes = [0; 8_192];
+    let mut left = DRAIN_BYTES;
+    while left > 0 {
+        let rest = deadline.saturating_duration_since(Instant::now());
+        if rest.is_zero() || transport.set_read_timeout(Some(rest)).is_err() {
+            return;
+        }
+        match transport.read(&mut bytes) {
+            Ok(count @ 1..) => left = left.saturating_sub(count),
+            _ => return,
+        }
+    }
+}
+
+struct Connection<'a> {
+    transport: Arc<Transport>,
+    peer: SocketAddr,
+    permit: Permit,
+    service: &'a dyn Service,
+}
+
+impl Connection<'_> {
+    fn run(self) -> io::Result<()> {
+        self.transport.set_write_timeout(Some(WRITE_PATIENCE))?;
+        let mut reader = HeadReader::default();
+        let mut idle = HEAD_PATIENCE;
+        loop {
+            let head = match reader.read(&self.transport, Instant::now() + idle, HEAD_PATIENCE) {
+                Ok(head) => head,
+                Err(HeadError::Gone(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+                Err(HeadError::Gone(error)) => return Err(error),
+                Err(HeadError::Refused(status, sentence)) => return self.refuse(status, sentence),
+            };
+            let request = Request { head: &head, peer: self.peer };
+            match self.service.answer(&request) {
+                Answer::Respond(response) => {
+                    if !self.respond(&head, response)? {
+                        return Ok(());
+                    }
+                }
+                Answer::Websocket(handshake, run) => return self.upgrade(&head, &handshake, reader, run),
+            }
+            idle = KEEP_ALIVE;
+        }
+    }
+
+    /// Answers; true when the connection stays open. A body that nobody read ends it.
+    fn respond(&self, head: &Head, response: Response) -> io::Result<bool> {
+        let keep_alive = head.wants_keep_alive() && !head.has_body() && !self.permit.is_ending();
+        log::debug!("{} {} {} -> {} ({} bytes)", self.peer, head.method, head.path, response.status, response.length());
+        response.send(&self.transport, Context::of(head, keep_alive, self.service.extra_headers()))?;
+        if head.has_body() {
+            drain(&self.transport);
+        } else if !keep_alive {
+            self.transport.finish();
+        }
+        Ok(keep_alive)
+    }
+
+    fn refuse(&self, status: u16, sentence: &str) -> io::Result<()> {
+        log::debug!("{}: refused with {status}: {sentence}", self.peer);
+        Response::error(status, sentence).send(&self.transport, Context::unread(self.service.extra_headers()))?;
+        drain(&self.transport);
+        Ok(())
+    }
+
+    fn upgrade(
+        self,
+        head: &Head,
+        handshake: &Handshake,
+        reader: HeadReader,
+        run: Box<dyn FnOnce(Websocket)>,
+    ) -> io::Result<()> {
+        let context = Context::of(head, true, self.service.extra_headers());
+        handshake.accept().send(&self.transport, context)?;
+        let sink = Arc::new(Sink::new(self.transport));
+        run(Websocket { sink, early: reader.into_rest(), peer: self.peer, permit: self.permit });
+        Ok(())
+    }
+}

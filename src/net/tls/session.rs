@@ -1,0 +1,177 @@
+//! A TLS connection on memory buffers: the engine never touches the socket.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::engine::{Acceptor, Engine};
+use crate::net::transport::{no_patience, retry, send_all};
+
+/// Ciphertext read from the socket at a time: sixteen full records.
+const READ: usize = 256 * 1024;
+/// The first reads are smaller, so that an idle connection holds little memory.
+const FIRST_READ: usize = 8 * 1024;
+
+/// Ciphertext on its way between the engine and the socket. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Memory {
+    buffers: Arc<Mutex<Buffers>>,
+}
+
+#[derive(Default)]
+struct Buffers {
+    incoming: Vec<u8>,
+    /// How much of `incoming` the engine has had.
+    taken: usize,
+    outgoing: Vec<u8>,
+    /// The peer sends nothing more.
+    end: bool,
+}
+
+impl Memory {
+    fn lock(&self) -> MutexGuard<'_, Buffers> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Read for Memory {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut buffers = self.lock();
+        let mut rest = buffers.incoming.get(buffers.taken..).unwrap_or_default();
+        if rest.is_empty() && !buffers.end {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let count = rest.read(buffer)?;
+        buffers.taken += count;
+        Ok(count)
+    }
+}
+
+impl Write for Memory {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.lock().outgoing.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// One connection's TLS state, shared by its reading and its writing thread.
+pub(crate) struct TlsSession {
+    engine: Mutex<Engine>,
+    memory: Memory,
+    /// Where the reading thread receives ciphertext; swapped with the engine's input, so nothing is copied.
+    receive: Mutex<Vec<u8>>,
+}
+
+impl TlsSession {
+    /// Does the handshake, which must be complete at `deadline`.
+    pub(crate) fn handshake(socket: &TcpStream, acceptor: &Acceptor, deadline: Instant) -> io::Result<Self> {
+        let memory = Memory::default();
+        let session =
+            Self { engine: Mutex::new(Engine::new(acceptor, memory.clone())?), memory, receive: Mutex::default() };
+        loop {
+            let done = session.engine().handshake();
+            let mut reply = Vec::new();
+            session.take_output(&mut reply);
+            let rest = remaining(deadline)?;
+            socket.set_write_timeout(Some(rest))?;
+            // An alert that says why the handshake failed is sent too.
+            send_all(socket, [&reply, &[]], &mut no_patience)?;
+            if done? {
+                return Ok(session);
+            }
+            socket.set_read_timeout(Some(remaining(deadline)?))?;
+            session.fill_from(socket)?;
+            if session.memory.lock().end {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed during the TLS handshake"));
+            }
+        }
+    }
+
+    /// Decrypts as much as there is and fits; `None` when ciphertext has to be read first, 0 at the end.
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let mut engine = self.engine();
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match engine.read(rest) {
+                Ok(None) => break,
+                Ok(Some(0)) => return Ok(Some(filled)),
+                Ok(Some(count)) => filled += count,
+                // What was decrypted before comes first; the fault shows again at the next read.
+                Err(_) if filled > 0 => break,
+                // Many clients hang up without close_notify. What protects the data stands above: lengths, Close frames.
+                Err(_) if self.memory.lock().end => return Ok(Some(0)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((filled > 0).then_some(filled))
+    }
+
+    /// Waits for ciphertext from the socket and hands it to the engine.
+    pub(crate) fn fill_from(&self, mut socket: &TcpStream) -> io::Result<()> {
+        let mut receive = self.receive.lock().unwrap_or_else(PoisonError::into_inner);
+        let size = if receive.capacity() > FIRST_READ { READ } else { FIRST_READ };
+        receive.resize(size, 0);
+        let count = retry(|| socket.read(&mut receive))?;
+        receive.truncate(count);
+        let mut buffers = self.memory.lock();
+        buffers.end |= count == 0;
+        if buffers.taken == buffers.incoming.len() {
+            buffers.taken = 0;
+            std::mem::swap(&mut buffers.incoming, &mut receive);
+        } else {
+            // The engine asks only when it has had everything, so this is a rare few bytes.
+            buffers.incoming.extend_from_slice(&receive);
+        }
+        if count == size {
+            // More is likely there: the next read takes it in one call.
+            receive.reserve(READ);
+        } else if count < FIRST_READ && receive.capacity() > FIRST_READ {
+            *receive = Vec::new();
+        }
+        Ok(())
+    }
+
+    /// Encrypts `bytes` and appends all that is to be sent to `wire`.
+    pub(crate) fn write(&self, bytes: &[u8], wire: &mut Vec<u8>) -> io::Result<()> {
+        let result = self.engine().write(bytes);
+        self.take_output(wire);
+        result
+    }
+
+    /// Whether there is something to send.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.memory.lock().outgoing.is_empty()
+    }
+
+    /// Appends what is to be sent to `wire`.
+    pub(crate) fn take_output(&self, wire: &mut Vec<u8>) {
+        let mut buffers = self.memory.lock();
+        if wire.is_empty() {
+            std::mem::swap(wire, &mut buffers.outgoing);
+        } else {
+            wire.append(&mut buffers.outgoing);
+        }
+    }
+
+    /// Appends the goodbye (close_notify) to `wire`.
+    pub(crate) fn close(&self, wire: &mut Vec<u8>) {
+        self.engine().close();
+        self.take_output(wire);
+    }
+
+    fn engine(&self) -> MutexGuard<'_, Engine> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn remaining(deadline: Instant) -> io::Result<Duration> {
+    deadline
+        .checked_duration_since(Instant::now())
+        .filter(|rest| !rest.is_zero())
+        .ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long"))
+}

@@ -1,0 +1,345 @@
+//! The client's side of a connection, plain or TLS, read by one thread and written by another.
+//!
+//! Both threads share one descriptor. Reads need no lock (plain) or a short one (TLS); a whole frame is written under
+//! the outbox lock, so frames never interleave. The reading thread never waits for output: it uses
+//! [`Transport::try_write`], which takes a small frame whole or not at all.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::net::{SendFlags, send};
+
+use super::tls::{Acceptor, TlsSession};
+
+/// Bytes that are encrypted and sent at a time: few lock rounds, yet the reader is not kept from its session for long.
+const TLS_CHUNK: usize = 64 * 1024;
+
+/// What happened while a write waited for the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The kernel took this many bytes.
+    Wrote(usize),
+    /// Nothing moved for the socket's write timeout.
+    Stalled,
+}
+
+/// Decides, at each step of a blocking write, whether to go on.
+pub type Watch<'a> = &'a mut dyn FnMut(Progress) -> io::Result<()>;
+
+/// Gives up at the first stall: the write timeout is the deadline.
+pub fn no_patience(progress: Progress) -> io::Result<()> {
+    match progress {
+        Progress::Wrote(_) => Ok(()),
+        Progress::Stalled => Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")),
+    }
+}
+
+/// One connection to a client.
+pub struct Transport {
+    socket: TcpStream,
+    outbox: Mutex<Outbox>,
+    tls: Option<TlsSession>,
+}
+
+/// The state of the sending side.
+#[derive(Default)]
+struct Outbox {
+    /// Wire bytes that a non-blocking write could not place; they go first.
+    carry: Vec<u8>,
+    /// The last frame is out, or an error has cut one in two: nothing may follow.
+    closed: bool,
+}
+
+impl Transport {
+    /// A connection in plain text.
+    pub fn plain(socket: TcpStream) -> Self {
+        Self { socket, outbox: Mutex::default(), tls: None }
+    }
+
+    /// Does the TLS handshake as the server, which must be complete at `deadline`.
+    ///
+    /// # Errors
+    /// The handshake failed, timed out, or the connection was lost.
+    pub fn tls(socket: TcpStream, acceptor: &Acceptor, deadline: Instant) -> io::Result<Self> {
+        let session = TlsSession::handshake(&socket, acceptor, deadline)?;
+        Ok(Self { socket, outbox: Mutex::default(), tls: Some(session) })
+    }
+
+    /// The socket beneath, for options and shutdown.
+    pub fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    /// Whether this is TLS.
+    pub fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Reads what is there, or waits for the socket's read timeout. 0 is the end.
+    ///
+    /// # Errors
+    /// `WouldBlock` or `TimedOut` at the timeout; anything else is the end of the connection.
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(session) = &self.tls else {
+            return retry(|| (&self.socket).read(buffer));
+        };
+        loop {
+            let answer = session.read(buffer)?;
+            // Session tickets, key updates and alerts come out of reading.
+            if session.has_output() {
+                self.flush_output(session)?;
+            }
+            if let Some(count) = answer {
+                return Ok(count);
+            }
+            session.fill_from(&self.socket)?;
+        }
+    }
+
+    /// Writes all of `parts`, waiting for the peer. `watch` is called at each step and may give up.
+    ///
+    /// # Errors
+    /// The connection is lost, nothing may be written any more, or `watch` gave up; the connection is of no use then.
+    pub fn write_all(&self, parts: [&[u8]; 2], last: bool, watch: Watch<'_>) -> io::Result<()> {
+        let mut outbox = self.lock();
+        if outbox.closed {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let result = self.write_locked(&mut outbox, parts, watch);
+        outbox.closed = last || result.is_err();
+        drop(outbox);
+        self.flush_late_output()?;
+        result
+    }
+
+    fn write_locked(&self, outbox: &mut Outbox, parts: [&[u8]; 2], watch: Watch<'_>) -> io::Result<()> {
+        if !outbox.carry.is_empty() {
+            send_all(&self.socket, [&outbox.carry, &[]], watch)?;
+            outbox.carry.clear();
+        }
+        let Some(session) = &self.tls else {
+            return send_all(&self.socket, parts, watch);
+        };
+        for part in parts {
+            for chunk in part.chunks(TLS_CHUNK) {
+                session.write(chunk, &mut outbox.carry)?;
+                // Small parts travel together with the first chunk of the next.
+                if outbox.carry.len() >= TLS_CHUNK {
+                    send_all(&self.socket, [&outbox.carry, &[]], watch)?;
+                    outbox.carry.clear();
+                }
+            }
+        }
+        send_all(&self.socket, [&outbox.carry, &[]], watch)?;
+        outbox.carry.clear();
+        Ok(())
+    }
+
+    /// Writes a small frame now or not at all: false when another thread is writing or the peer is not reading.
+    /// With `last`, nothing can be written after it.
+    ///
+    /// # Errors
+    /// The connection is lost, or nothing may be written any more.
+    pub fn try_write(&self, frame: &[u8], last: bool) -> io::Result<bool> {
+        let Ok(mut outbox) = self.outbox.try_lock() else {
+            return Ok(false);
+        };
+        if outbox.closed {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.drain_carry(&mut outbox)?;
+        if !outbox.carry.is_empty() {
+            return Ok(false);
+        }
+        match &self.tls {
+            Some(session) => session.write(frame, &mut outbox.carry)?,
+            None => outbox.carry.extend_from_slice(frame),
+        }
+        outbox.closed = last;
+        self.drain_carry(&mut outbox)?;
+        drop(outbox);
+        self.flush_late_output()?;
+        Ok(true)
+    }
+
+    /// Sends as much of the carry as the socket takes without waiting.
+    fn drain_carry(&self, outbox: &mut Outbox) -> io::Result<()> {
+        while !outbox.carry.is_empty() {
+            match send(&self.socket, &outbox.carry, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+                Ok(sent) => drop(outbox.carry.drain(..sent)),
+                Err(rustix::io::Errno::AGAIN) => return Ok(()),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => {
+                    outbox.closed = true;
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what TLS itself wants to say, without waiting. A writer at work does it otherwise.
+    fn flush_output(&self, session: &TlsSession) -> io::Result<()> {
+        let Ok(mut outbox) = self.outbox.try_lock() else {
+            return Ok(());
+        };
+        session.take_output(&mut outbox.carry);
+        self.drain_carry(&mut outbox)
+    }
+
+    /// The reader may have left output while the lock was held; whoever releases the lock looks once more.
+    fn flush_late_output(&self) -> io::Result<()> {
+        match &self.tls {
+            Some(session) if session.has_output() => self.flush_output(session),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends a file's bytes `offset..offset + length`: by `sendfile` in plain text, through a buffer in TLS.
+    ///
+    /// # Errors
+    /// As for [`Transport::write_all`]; `UnexpectedEof` when the file has become shorter.
+    pub fn send_file(&self, file: &std::fs::File, offset: u64, length: u64, watch: Watch<'_>) -> io::Result<()> {
+        if self.is_tls() {
+            super::http::files::copy_through(self, file, offset, length, watch)
+        } else {
+            let _outbox = self.lock();
+            send_file_plain(&self.socket, file, offset, length, watch)
+        }
+    }
+
+    /// Tells the peer that nothing more comes: TLS close_notify, then FIN. Does not wait.
+    pub fn finish(&self) {
+        if let (Some(session), Ok(mut outbox)) = (&self.tls, self.outbox.try_lock()) {
+            session.close(&mut outbox.carry);
+            let _ = self.drain_carry(&mut outbox);
+        }
+        let _ = self.socket.shutdown(Shutdown::Write);
+    }
+
+    /// Cuts the connection; wakes both threads.
+    pub fn abort(&self) {
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    /// Sets how long a read waits; `None` is for ever.
+    ///
+    /// # Errors
+    /// The socket is of no use any more.
+    pub fn set_read_timeout(&self, time: Option<Duration>) -> io::Result<()> {
+        self.socket.set_read_timeout(time.map(at_least_one_tick))
+    }
+
+    /// Sets how long a write waits without any progress; `None` is for ever.
+    ///
+    /// # Errors
+    /// The socket is of no use any more.
+    pub fn set_write_timeout(&self, time: Option<Duration>) -> io::Result<()> {
+        self.socket.set_write_timeout(time.map(at_least_one_tick))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A timeout of zero means "for ever" to the kernel, which is never what a passed deadline means.
+fn at_least_one_tick(time: Duration) -> Duration {
+    time.max(Duration::from_millis(1))
+}
+
+/// Whether a read or write ended because its timeout passed.
+pub fn timed_out(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// Repeats a call that a signal interrupted.
+pub fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+/// Writes both parts to a blocking socket, in one call where the socket takes it.
+///
+/// # Errors
+/// The connection is lost, or `watch` gave up.
+pub fn send_all(socket: &TcpStream, parts: [&[u8]; 2], watch: Watch<'_>) -> io::Result<()> {
+    let mut slices = parts.map(IoSlice::new);
+    let mut rest: &mut [IoSlice<'_>] = &mut slices;
+    // Drops leading empty slices, so that nothing to write means no call.
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        let mut socket = socket;
+        let wrote = match rest {
+            [only] => socket.write(only),
+            _ => socket.write_vectored(rest),
+        };
+        match wrote {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                watch(Progress::Wrote(count))?;
+                IoSlice::advance_slices(&mut rest, count);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if timed_out(&error) => watch(Progress::Stalled)?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn send_file_plain(
+    socket: &TcpStream,
+    file: &std::fs::File,
+    offset: u64,
+    length: u64,
+    watch: Watch<'_>,
+) -> io::Result<()> {
+    /// The kernel's own limit for one call is 2 GiB; smaller steps let `watch` see progress.
+    const STEP: u64 = 1 << 20;
+    let mut at = offset;
+    let end = offset + length;
+    while at < end {
+        let step = usize::try_from((end - at).min(STEP)).unwrap_or(usize::MAX);
+        match rustix::fs::sendfile(socket, file, Some(&mut at), step) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => watch(Progress::Wrote(count))?,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => watch(Progress::Stalled)?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn send_file_plain(
+    socket: &TcpStream,
+    file: &std::fs::File,
+    offset: u64,
+    length: u64,
+    watch: Watch<'_>,
+) -> io::Result<()> {
+    use std::os::unix::fs::FileExt;
+    let mut buffer = vec![0; TLS_CHUNK];
+    let mut at = offset;
+    let end = offset + length;
+    while at < end {
+        let step = usize::try_from(end - at).unwrap_or(usize::MAX).min(buffer.len());
+        let part = buffer.get_mut(..step).unwrap_or_default();
+        let count = file.read_at(part, at)?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        send_all(socket, [part.get(..count).unwrap_or_default(), &[]], watch)?;
+        at += count as u64;
+    }
+    Ok(())
+}

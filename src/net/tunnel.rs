@@ -1,0 +1,175 @@
+//! A websocket joined to a TCP connection: two pumps, each of which reads only when it has written what it had.
+//!
+//! The connection's own thread carries bytes up (client to backend) and watches the client's health; a second thread
+//! carries them down. No queue stands between them, so each side's backpressure reaches the other by itself.
+
+mod buffer;
+mod down;
+mod ending;
+mod pulse;
+mod up;
+
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+pub use ending::End;
+use ending::{Ending, Pump};
+use pulse::Pulse;
+
+use super::live::Endable;
+use super::transport::{Progress, Transport};
+use super::websocket::sink::Sink;
+use crate::sys::thread;
+
+/// How long the backend may go on speaking after the client's close frame, before that is answered (RFC 6455
+/// section 5.5.1 asks for an answer as soon as practical).
+const CLOSE_REPLY_WAIT: Duration = Duration::from_secs(1);
+/// How long the backend may take to read what was sent to it and close, after the client is gone.
+const BACKEND_LINGER: Duration = Duration::from_secs(5);
+/// How long a client may be silent after our close frame.
+const CLIENT_LINGER: Duration = Duration::from_secs(5);
+/// How long the client may take to close TCP after both close frames.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How often a blocked thread looks around when there is no heartbeat.
+const IDLE_TICK: Duration = Duration::from_secs(15);
+
+/// One tunnel at work.
+pub struct Tunnel {
+    sink: Arc<Sink>,
+    backend: TcpStream,
+    heartbeat: Option<Duration>,
+    /// Counts every step in which the client gave or took bytes: a sign of life.
+    activity: AtomicU64,
+    up_bytes: AtomicU64,
+    down_bytes: AtomicU64,
+    /// The backend takes no more: what the client still sends is read and dropped.
+    backend_deaf: AtomicBool,
+    ending: Ending,
+}
+
+/// What a tunnel did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Payload bytes that the backend took.
+    pub up: u64,
+    /// Payload bytes that the client took.
+    pub down: u64,
+    /// Why it ended.
+    pub end: End,
+}
+
+impl Tunnel {
+    /// Joins the websocket behind `sink` to `backend`. `heartbeat` is the time between pings; `None` sends none.
+    pub fn new(sink: Arc<Sink>, backend: TcpStream, heartbeat: Option<Duration>) -> Self {
+        Self {
+            sink,
+            backend,
+            heartbeat,
+            activity: AtomicU64::new(0),
+            up_bytes: AtomicU64::new(0),
+            down_bytes: AtomicU64::new(0),
+            backend_deaf: AtomicBool::new(false),
+            ending: Ending::default(),
+        }
+    }
+
+    /// Carries bytes until either side ends. `early` is what the client sent together with its handshake.
+    pub fn run(&self, early: Vec<u8>) -> Summary {
+        if let Err(error) = self.prepare() {
+            self.ending.because(End::ClientLost(error.to_string()));
+            return self.summary();
+        }
+        std::thread::scope(|scope| {
+            let down = thread::spawn_scoped(scope, "down", || {
+                let _done = self.ending.done_on_drop(Pump::Down, &self.backend);
+                self.pump_down();
+            });
+            if let Err(error) = down {
+                self.ending.because(End::Failed(format!("no thread can be made: {error}")));
+                self.ending.done(Pump::Down);
+                let _ = self.sink.post_close(Some((1013, "the server is short of threads; retry later")));
+                return;
+            }
+            let _done = self.ending.done_on_drop(Pump::Up, &self.backend);
+            self.pump_up(early);
+        });
+        self.farewell();
+        self.summary()
+    }
+
+    /// Ends the tunnel from outside: the client gets `code` and `reason`.
+    pub fn close(&self, code: u16, reason: &str) {
+        self.ending.because(End::Closed { code, reason: reason.to_owned() });
+        let _ = self.sink.post_close(Some((code, reason)));
+        // The lower pump reads an end and comes to its own end.
+        let _ = self.backend.shutdown(Shutdown::Read);
+    }
+
+    fn transport(&self) -> &Transport {
+        self.sink.transport()
+    }
+
+    /// A thread that is blocked looks around twice per heartbeat.
+    fn tick(&self) -> Duration {
+        self.heartbeat.map_or(IDLE_TICK, |heartbeat| heartbeat / 2)
+    }
+
+    fn prepare(&self) -> io::Result<()> {
+        self.transport().set_read_timeout(self.heartbeat.map(|heartbeat| heartbeat / 2))?;
+        self.transport().set_write_timeout(Some(self.tick()))?;
+        // So that a large buffer is given back when nothing comes.
+        self.backend.set_read_timeout(Some(self.tick()))?;
+        self.backend.set_write_timeout(Some(self.tick()))
+    }
+
+    fn pulse(&self) -> Pulse {
+        Pulse::new(self.heartbeat, std::time::Instant::now())
+    }
+
+    /// The client gave or took something.
+    fn client_is_alive(&self) {
+        self.activity.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts what the client takes; a stall is no reason to give up, the pulse decides that.
+    fn note_progress(&self, progress: Progress) {
+        if let Progress::Wrote(_) = progress {
+            self.client_is_alive();
+        }
+    }
+
+    /// Both close frames are exchanged, or the connection is lost: ends TCP so that the last frame arrives.
+    fn farewell(&self) {
+        let transport = self.transport();
+        transport.finish();
+        if !self.ending.reason().is_orderly() || transport.set_read_timeout(Some(FAREWELL)).is_err() {
+            return;
+        }
+        // RFC 6455 section 7.1.1: read on until the client has closed too.
+        let deadline = std::time::Instant::now() + FAREWELL;
+        let mut bytes = [0; 1_024];
+        while std::time::Instant::now() < deadline && matches!(transport.read(&mut bytes), Ok(1..)) {}
+    }
+
+    fn summary(&self) -> Summary {
+        Summary {
+            up: self.up_bytes.load(Ordering::Relaxed),
+            down: self.down_bytes.load(Ordering::Relaxed),
+            end: self.ending.reason(),
+        }
+    }
+}
+
+impl Endable for Tunnel {
+    fn end(&self) {
+        self.close(1001, "the server is stopping");
+    }
+
+    fn abort(&self) {
+        self.transport().abort();
+        let _ = self.backend.shutdown(Shutdown::Both);
+    }
+}

@@ -1,0 +1,79 @@
+//! A buffer that is small while a tunnel idles and large while data flows.
+
+/// Bytes while idle: a screenful of key presses and small updates.
+pub(super) const SMALL: usize = 8 * 1024;
+/// Bytes while data flows; measured best for throughput and CPU on loopback.
+pub(super) const LARGE: usize = 256 * 1024;
+/// Reads in a row that would have fitted into a small buffer, after which the large one is given back.
+const PATIENCE: u32 = 256;
+
+/// Grows when a read fills it, shrinks when reads stay small.
+pub(super) struct Buffer {
+    bytes: Vec<u8>,
+    reserve: usize,
+    small_reads: u32,
+}
+
+impl Buffer {
+    /// A small buffer with `reserve` bytes in front of what is read.
+    pub(super) fn new(reserve: usize) -> Self {
+        Self { bytes: vec![0; SMALL + reserve], reserve, small_reads: 0 }
+    }
+
+    /// All bytes, the reserve included.
+    pub(super) fn bytes(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+
+    /// Where to read to.
+    pub(super) fn space(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.reserve..).unwrap_or_default()
+    }
+
+    /// Fits the size to what the last read brought, for the next one.
+    pub(super) fn adapt(&mut self, count: usize) {
+        let space = self.bytes.len() - self.reserve;
+        if count == space && space < LARGE {
+            // A new vector: growing would copy bytes that nobody needs.
+            self.bytes = vec![0; LARGE + self.reserve];
+            self.small_reads = 0;
+        } else if count > SMALL {
+            self.small_reads = 0;
+        } else {
+            self.small_reads += 1;
+            if self.small_reads >= PATIENCE {
+                self.shrink();
+            }
+        }
+    }
+
+    /// Gives the large buffer back.
+    pub(super) fn shrink(&mut self) {
+        self.small_reads = 0;
+        if self.bytes.len() > SMALL + self.reserve {
+            self.bytes = vec![0; SMALL + self.reserve];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_grows_with_a_full_read_and_shrinks_after_many_small_ones() {
+        let mut buffer = Buffer::new(10);
+        assert_eq!(buffer.space().len(), SMALL);
+        buffer.adapt(SMALL - 1);
+        assert_eq!(buffer.space().len(), SMALL);
+        buffer.adapt(SMALL);
+        assert_eq!(buffer.space().len(), LARGE);
+        assert_eq!(buffer.bytes().len(), LARGE + 10);
+        for _ in 0..PATIENCE - 1 {
+            buffer.adapt(1);
+        }
+        assert_eq!(buffer.space().len(), LARGE);
+        buffer.adapt(1);
+        assert_eq!(buffer.space().len(), SMALL);
+    }
+}

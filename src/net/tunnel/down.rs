@@ -1,0 +1,94 @@
+//! The lower pump: from the backend to the client.
+
+use std::io::{self, Read};
+use std::net::Shutdown;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use tungstenite::protocol::frame::coding::{Data, OpCode};
+
+use super::buffer::Buffer;
+use super::ending::{End, Pump};
+use super::{CLIENT_LINGER, Tunnel};
+use crate::net::transport::{Progress, retry, timed_out};
+use crate::net::websocket::codec::{SERVER_HEADER, header_before};
+
+impl Tunnel {
+    /// Runs until the backend ends, then says goodbye to the client and waits for its answer.
+    pub(super) fn pump_down(&self) {
+        let end = self.carry_down();
+        let goodbye = match &end {
+            End::BackendLost(why) => Some((1011, why.as_str())),
+            _ => Some((1000, "")),
+        };
+        let deadline = Instant::now() + CLIENT_LINGER;
+        let _ = self.sink.close(goodbye, &mut |progress| {
+            self.note_progress(progress);
+            if Instant::now() < deadline { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) }
+        });
+        self.ending.because(end);
+        self.ending.done(Pump::Down);
+        self.await_client();
+    }
+
+    /// What the client sent before it saw our close frame still goes to the backend, as long as it comes.
+    fn await_client(&self) {
+        let mut seen = self.activity.load(Ordering::Relaxed);
+        while !self.ending.wait(Pump::Up, CLIENT_LINGER) {
+            let now = self.activity.load(Ordering::Relaxed);
+            if now == seen || self.backend_deaf.load(Ordering::Relaxed) {
+                self.transport().abort();
+                // The upper pump may be held in a write to a backend that takes nothing.
+                let _ = self.backend.shutdown(Shutdown::Both);
+                return;
+            }
+            seen = now;
+        }
+    }
+
+    fn carry_down(&self) -> End {
+        let mut buffer = Buffer::new(SERVER_HEADER);
+        let mut client_takes = true;
+        loop {
+            let count = match retry(|| (&self.backend).read(buffer.space())) {
+                Ok(0) => return End::BackendClosed,
+                Ok(count) => count,
+                Err(error) if timed_out(&error) => {
+                    buffer.shrink();
+                    continue;
+                }
+                Err(error) => return End::BackendLost(format!("backend: {}", error.to_string().to_lowercase())),
+            };
+            if client_takes {
+                client_takes = self.to_client(buffer.bytes(), count);
+            }
+            buffer.adapt(count);
+        }
+    }
+
+    /// Sends the `count` bytes behind the reserve as one frame, its header right before them.
+    ///
+    /// False when the client takes no more; the backend is then read to its end, so that what was sent to it is not
+    /// lost in a reset (closing with unread bytes resets a TCP connection).
+    fn to_client(&self, bytes: &mut [u8], count: usize) -> bool {
+        let Some((space, _)) = bytes.split_first_chunk_mut::<SERVER_HEADER>() else {
+            return false;
+        };
+        let size = header_before(space, OpCode::Data(Data::Binary), count);
+        let frame = bytes.get(SERVER_HEADER - size..SERVER_HEADER + count).unwrap_or_default();
+        let sent = self.sink.send(frame, &mut |progress| {
+            self.note_progress(progress);
+            let hopeless = progress == Progress::Stalled && self.sink.is_closing();
+            if hopeless { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+        });
+        if sent.is_ok() {
+            self.down_bytes.fetch_add(count as u64, Ordering::Relaxed);
+            return true;
+        }
+        if !self.sink.is_closing() {
+            // The upper pump, blocked in a read, learns it too.
+            let _ = self.transport().socket().shutdown(Shutdown::Both);
+        }
+        false
+    }
+}

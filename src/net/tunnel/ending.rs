@@ -1,0 +1,154 @@
+//! How a tunnel ends: the first reason counts, and each pump can wait for the other.
+
+use std::fmt;
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::net::websocket::codec::Violation;
+
+/// Why a tunnel ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// The client sent a close frame, with this code if any.
+    ClientClosed(Option<u16>),
+    /// The client's connection ended without a close frame.
+    ClientEnded,
+    /// The client's connection broke.
+    ClientLost(String),
+    /// The client answered no ping for this long.
+    ClientSilent(Duration),
+    /// The client broke the websocket protocol.
+    Violation(Violation),
+    /// The backend closed its side.
+    BackendClosed,
+    /// The backend's connection broke.
+    BackendLost(String),
+    /// The server ended it.
+    Closed {
+        /// Close code that the client got.
+        code: u16,
+        /// Reason that the client got.
+        reason: String,
+    },
+    /// It could not be started.
+    Failed(String),
+}
+
+impl End {
+    /// Whether the client is there to exchange goodbyes with.
+    pub(super) fn is_orderly(&self) -> bool {
+        !matches!(self, Self::ClientEnded | Self::ClientLost(_) | Self::ClientSilent(_))
+    }
+
+    /// Whether nothing went wrong.
+    pub fn is_normal(&self) -> bool {
+        matches!(self, Self::ClientClosed(_) | Self::BackendClosed | Self::Closed { .. })
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClientClosed(Some(code)) => write!(f, "the client closed with {code}"),
+            Self::ClientClosed(None) => write!(f, "the client closed"),
+            Self::ClientEnded => write!(f, "the client was lost: its connection ended without a close frame"),
+            Self::ClientLost(why) => write!(f, "the client was lost: {why}"),
+            Self::ClientSilent(time) => {
+                write!(f, "the client was lost: no answer to pings for {:.1} s", time.as_secs_f64())
+            }
+            Self::Violation(violation) => write!(f, "the client broke the protocol: {}", violation.reason),
+            Self::BackendClosed => write!(f, "the backend closed"),
+            Self::BackendLost(why) => write!(f, "the backend was lost: {why}"),
+            Self::Closed { code, reason } => write!(f, "closed with {code}: {reason}"),
+            Self::Failed(why) => write!(f, "it could not be started: {why}"),
+        }
+    }
+}
+
+/// One of the two threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pump {
+    Up,
+    Down,
+}
+
+#[derive(Default)]
+pub(super) struct Ending {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    reason: Option<End>,
+    up_done: bool,
+    down_done: bool,
+}
+
+impl Ending {
+    /// Gives a reason; a later one is forgotten.
+    pub(super) fn because(&self, end: End) {
+        self.lock().reason.get_or_insert(end);
+    }
+
+    /// The first reason given.
+    pub(super) fn reason(&self) -> End {
+        let reason = self.lock().reason.clone();
+        reason.unwrap_or_else(|| End::Failed("an internal error".to_owned()))
+    }
+
+    pub(super) fn done(&self, pump: Pump) {
+        let mut state = self.lock();
+        match pump {
+            Pump::Up => state.up_done = true,
+            Pump::Down => state.down_done = true,
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Waits until `pump` is done, at most `time`; true when it is.
+    pub(super) fn wait(&self, pump: Pump, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        let mut state = self.lock();
+        loop {
+            let done = match pump {
+                Pump::Up => state.up_done,
+                Pump::Down => state.down_done,
+            };
+            if done {
+                return true;
+            }
+            let Some(rest) = deadline.checked_duration_since(Instant::now()) else {
+                return false;
+            };
+            let waited = self.changed.wait_timeout(state, rest);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Marks `pump` as done when dropped. After a panic it also cuts the backend, so that the other pump ends.
+    pub(super) fn done_on_drop<'a>(&'a self, pump: Pump, backend: &'a TcpStream) -> Done<'a> {
+        Done { ending: self, pump, backend }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) struct Done<'a> {
+    ending: &'a Ending,
+    pump: Pump,
+    backend: &'a TcpStream,
+}
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = self.backend.shutdown(Shutdown::Both);
+        }
+        self.ending.done(self.pump);
+    }
+}

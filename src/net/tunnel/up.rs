@@ -1,0 +1,163 @@
+//! The upper pump: from the client to the backend, and the client's health.
+
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::buffer::Buffer;
+use super::ending::{End, Pump};
+use super::pulse::Pulse;
+use super::{BACKEND_LINGER, CLOSE_REPLY_WAIT, Tunnel};
+use crate::net::transport::{Progress, send_all, timed_out};
+use crate::net::websocket::codec::{Decoder, Signal, Stop};
+
+/// The upper pump's own state.
+struct Up<'a> {
+    tunnel: &'a Tunnel,
+    decoder: Decoder,
+    pulse: Pulse,
+}
+
+impl Tunnel {
+    /// Runs until the client is done or gone, then sees to the end of the tunnel.
+    pub(super) fn pump_up(&self, mut early: Vec<u8>) {
+        let mut up = Up { tunnel: self, decoder: Decoder::default(), pulse: self.pulse() };
+        let end = match up.pass(&mut early) {
+            Ok(()) => {
+                drop(early);
+                up.run()
+            }
+            Err(end) => end,
+        };
+        self.ending.because(end.clone());
+        self.client_is_done(&end);
+    }
+
+    /// The backend gets an end after everything sent; what it has still to say is heard out for a bounded time.
+    fn client_is_done(&self, end: &End) {
+        self.ending.done(Pump::Up);
+        match end {
+            End::ClientLost(_) | End::ClientSilent(_) => self.transport().abort(),
+            End::Violation(violation) => drop(self.sink.post_close(Some((violation.code, violation.reason)))),
+            _ => {}
+        }
+        let _ = self.backend.shutdown(Shutdown::Write);
+        if let End::ClientClosed(_) | End::ClientEnded = end {
+            self.ending.wait(Pump::Down, CLOSE_REPLY_WAIT);
+        }
+        match end {
+            // RFC 6455 section 5.5.1: the answer repeats the client's code.
+            End::ClientClosed(code) => drop(self.sink.post_close(code.map(|code| (code, "")))),
+            End::ClientEnded => self.transport().abort(),
+            _ => {}
+        }
+        if !self.ending.wait(Pump::Down, BACKEND_LINGER) {
+            let _ = self.backend.shutdown(Shutdown::Both);
+            // A client that takes nothing may hold the lower pump in a write.
+            if !self.ending.wait(Pump::Down, CLOSE_REPLY_WAIT) {
+                self.transport().abort();
+            }
+        }
+    }
+}
+
+impl Up<'_> {
+    fn run(&mut self) -> End {
+        let mut buffer = Buffer::new(0);
+        loop {
+            match self.tunnel.transport().read(buffer.space()) {
+                Ok(0) => return End::ClientEnded,
+                Ok(count) => {
+                    self.tunnel.client_is_alive();
+                    let bytes = buffer.space().get_mut(..count).unwrap_or_default();
+                    if let Err(end) = self.pass(bytes) {
+                        return end;
+                    }
+                    buffer.adapt(count);
+                }
+                Err(error) if timed_out(&error) => {
+                    buffer.shrink();
+                    let activity = self.tunnel.activity.load(Ordering::Relaxed);
+                    if let Some(silence) = self.pulse.silence(activity, Instant::now()) {
+                        return End::ClientSilent(silence);
+                    }
+                }
+                Err(error) => return End::ClientLost(error.to_string().to_lowercase()),
+            }
+            self.beat();
+        }
+    }
+
+    fn beat(&mut self) {
+        if self.pulse.ping_is_due(Instant::now()) {
+            // A lost connection shows at the next read.
+            let _ = self.tunnel.sink.ping();
+        }
+    }
+
+    /// Decodes what was read and passes it on.
+    fn pass(&mut self, mut bytes: &mut [u8]) -> Result<(), End> {
+        while !bytes.is_empty() {
+            let decoded = self.decoder.decode(bytes);
+            self.to_backend(bytes.get(..decoded.payload).unwrap_or_default())?;
+            match decoded.stop {
+                Stop::Drained => return Ok(()),
+                Stop::Signal(Signal::Ping(payload)) => drop(self.tunnel.sink.pong(&payload)),
+                Stop::Signal(Signal::Pong) => {}
+                Stop::Signal(Signal::Close(close)) => return Err(End::ClientClosed(close.map(|(code, _)| code))),
+                Stop::Violation(violation) => return Err(End::Violation(violation)),
+            }
+            bytes = bytes.get_mut(decoded.used..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    fn to_backend(&mut self, payload: &[u8]) -> Result<(), End> {
+        if payload.is_empty() || self.tunnel.backend_deaf.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let tunnel = self.tunnel;
+        let mut stalled = false;
+        let mut gone = 0;
+        let result = send_all(&tunnel.backend, [payload, &[]], &mut |progress| match progress {
+            Progress::Wrote(count) => {
+                tunnel.up_bytes.fetch_add(count as u64, Ordering::Relaxed);
+                gone = 0;
+                Ok(())
+            }
+            Progress::Stalled => {
+                stalled = true;
+                // The client is not read meanwhile; a proxy between must still see life.
+                self.beat();
+                gone += u32::from(has_hung_up(tunnel.transport().socket()));
+                if gone > 1 { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+            }
+        });
+        if stalled {
+            self.pulse.renew(Instant::now());
+        }
+        match result {
+            Ok(()) => Ok(()),
+            Err(error) if timed_out(&error) => Err(End::ClientLost("gone while the backend took nothing".to_owned())),
+            Err(_) => {
+                // The lower pump reads why, and what the backend said before.
+                tunnel.backend_deaf.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Whether the peer has closed or reset its side, although there may be bytes left to read.
+fn has_hung_up(socket: &TcpStream) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    #[cfg(target_os = "linux")]
+    let wanted = PollFlags::RDHUP;
+    #[cfg(not(target_os = "linux"))]
+    let wanted = PollFlags::HUP;
+    let mut fds = [PollFd::new(socket, wanted)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let found = poll(&mut fds, Some(&now)).unwrap_or_default();
+    found > 0 && fds.iter().any(|fd| fd.revents().intersects(wanted | PollFlags::HUP | PollFlags::ERR))
+}

@@ -1,0 +1,119 @@
+//! The sending side of a websocket, shared by the thread that reads and the thread that writes.
+//!
+//! Data waits for the client; signals never do. A signal that cannot go out now stays in a slot (the latest pong wins,
+//! RFC 6455 section 5.5.3) and leaves right behind the frame that is being written.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tungstenite::protocol::frame::coding::Control;
+
+use super::codec::{close_frame, control_frame};
+use crate::net::transport::{Transport, Watch};
+
+/// Sends frames on one websocket.
+pub struct Sink {
+    transport: Arc<Transport>,
+    slots: Mutex<Slots>,
+}
+
+#[derive(Default)]
+struct Slots {
+    pong: Option<Vec<u8>>,
+    ping: Option<Vec<u8>>,
+    close: Option<Vec<u8>>,
+    /// A close frame is in its slot or out: the first one counts.
+    closing: bool,
+}
+
+impl Sink {
+    /// The sending side of `transport`.
+    pub fn new(transport: Arc<Transport>) -> Self {
+        Self { transport, slots: Mutex::default() }
+    }
+
+    /// The connection beneath.
+    pub fn transport(&self) -> &Arc<Transport> {
+        &self.transport
+    }
+
+    /// Writes a data frame, waiting for the client; `watch` sees each step.
+    ///
+    /// # Errors
+    /// The connection is lost, a close frame is out, or `watch` gave up.
+    pub fn send(&self, frame: &[u8], watch: Watch<'_>) -> io::Result<()> {
+        self.transport.write_all([frame, &[]], false, watch)?;
+        self.flush()
+    }
+
+    /// Answers a ping.
+    ///
+    /// # Errors
+    /// The connection is lost or closed.
+    pub fn pong(&self, payload: &[u8]) -> io::Result<()> {
+        self.lock().pong = Some(control_frame(Control::Pong, payload));
+        self.flush()
+    }
+
+    /// Asks the client whether it is there.
+    ///
+    /// # Errors
+    /// The connection is lost or closed.
+    pub fn ping(&self) -> io::Result<()> {
+        self.lock().ping = Some(control_frame(Control::Ping, b""));
+        self.flush()
+    }
+
+    /// Says goodbye without waiting. The first goodbye counts.
+    ///
+    /// # Errors
+    /// The connection is lost or closed.
+    pub fn post_close(&self, close: Option<(u16, &str)>) -> io::Result<()> {
+        self.prepare_close(close);
+        self.flush()
+    }
+
+    /// Says goodbye, waiting for the client to take it.
+    ///
+    /// # Errors
+    /// The connection is lost, or `watch` gave up.
+    pub fn close(&self, close: Option<(u16, &str)>, watch: Watch<'_>) -> io::Result<()> {
+        self.prepare_close(close);
+        let frame = self.lock().close.take();
+        match frame {
+            Some(frame) => self.transport.write_all([&frame, &[]], true, watch),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a goodbye was said or is about to be.
+    pub fn is_closing(&self) -> bool {
+        self.lock().closing
+    }
+
+    fn prepare_close(&self, close: Option<(u16, &str)>) {
+        let mut slots = self.lock();
+        if !std::mem::replace(&mut slots.closing, true) {
+            slots.close = Some(close_frame(close));
+        }
+    }
+
+    /// Sends what is in the slots, unless another thread is writing: that one looks here when it is done.
+    fn flush(&self) -> io::Result<()> {
+        let mut slots = self.lock();
+        let Slots { pong, ping, close, .. } = &mut *slots;
+        for (slot, last) in [(pong, false), (ping, false), (close, true)] {
+            if let Some(frame) = slot {
+                if !self.transport.try_write(frame, last)? {
+                    return Ok(());
+                }
+                *slot = None;
+            }
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

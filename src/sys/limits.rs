@@ -1,0 +1,109 @@
+//! What the process may use: descriptors, threads and memory maps, and the number of connections they allow.
+
+use std::fs;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Descriptors that are not connections: standard streams, listeners, the log, files being served, epoll of signals.
+const RESERVED_DESCRIPTORS: u64 = 24;
+/// Memory maps of the program itself, its libraries and heaps.
+const RESERVED_MAPS: u64 = 1_000;
+/// A connection that is tunnelled holds one descriptor per side.
+const DESCRIPTORS_PER_CONNECTION: u64 = 2;
+/// Two threads; each maps a stack, its guard page, and std's signal stack with its guard page.
+const MAPS_PER_CONNECTION: u64 = 8;
+/// Threads per tunnel.
+const THREADS_PER_CONNECTION: u64 = 2;
+/// Half of what may run is left to others under the same user or in the same machine.
+const SHARE_OF_THREADS: u64 = 2;
+
+/// How many connections fit, and what would run out first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// Most connections at once, at least 1.
+    pub connections: usize,
+    /// Name of the limit that this number comes from.
+    pub limited_by: &'static str,
+}
+
+/// Raises the soft limit of open files to the hard one, and answers the limit in force.
+///
+/// It is no error when that is refused: fewer connections are allowed then.
+pub fn raise_descriptors() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    match setrlimit(Resource::Nofile, wanted) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    }
+}
+
+/// Reads the process's limits and works out how many connections they allow. A limit that cannot be read does not count.
+pub fn capacity() -> Capacity {
+    let descriptors = getrlimit(Resource::Nofile).current;
+    let processes = getrlimit(Resource::Nproc).current;
+    let root = rustix::process::geteuid().is_root();
+    from_limits(&[
+        (descriptors, RESERVED_DESCRIPTORS, DESCRIPTORS_PER_CONNECTION, "open files (ulimit -n)"),
+        (
+            read_number("/proc/sys/vm/max_map_count"),
+            RESERVED_MAPS,
+            MAPS_PER_CONNECTION,
+            "memory maps (vm.max_map_count)",
+        ),
+        // RLIMIT_NPROC does not bind root.
+        (if root { None } else { processes }, 64, THREADS_PER_CONNECTION * SHARE_OF_THREADS, "processes (ulimit -u)"),
+        (
+            read_number("/proc/sys/kernel/threads-max"),
+            256,
+            THREADS_PER_CONNECTION * SHARE_OF_THREADS,
+            "threads (kernel.threads-max)",
+        ),
+        (cgroup_pids(), 64, THREADS_PER_CONNECTION, "threads (cgroup pids.max)"),
+    ])
+}
+
+fn from_limits(limits: &[(Option<u64>, u64, u64, &'static str)]) -> Capacity {
+    limits
+        .iter()
+        .filter_map(|&(limit, reserved, each, name)| {
+            let connections = limit?.saturating_sub(reserved) / each;
+            Some(Capacity { connections: usize::try_from(connections).unwrap_or(usize::MAX).max(1), limited_by: name })
+        })
+        .min_by_key(|capacity| capacity.connections)
+        .unwrap_or(Capacity { connections: 4_096, limited_by: "no limit is known" })
+}
+
+fn read_number(path: &str) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+/// `pids.max` of this process's own control group (cgroup v2).
+fn cgroup_pids() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    read_number(&format!("/sys/fs/cgroup{own}/pids.max"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scarcest_limit_counts() {
+        let capacity =
+            from_limits(&[(Some(64), 24, 2, "files"), (Some(65_530), 1_000, 8, "maps"), (None, 0, 1, "unknown")]);
+        assert_eq!(capacity, Capacity { connections: 20, limited_by: "files" });
+    }
+
+    #[test]
+    fn there_is_always_room_for_one() {
+        assert_eq!(from_limits(&[(Some(3), 24, 2, "files")]).connections, 1);
+        assert_eq!(from_limits(&[]).connections, 4_096);
+    }
+
+    #[test]
+    fn this_machine_has_limits() {
+        assert!(capacity().connections > 1);
+    }
+}

@@ -1,0 +1,147 @@
+//! The thread that writes log lines, and the queue to it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+
+use crate::sys::thread;
+
+/// Lines that may wait for a slow output.
+const QUEUE: usize = 4_096;
+/// Bytes of a line; the rest is cut.
+const LONGEST_LINE: usize = 8 * 1024;
+/// How long the end of the process waits for a slow output.
+const FLUSH_WAIT: Duration = Duration::from_secs(1);
+
+enum Message {
+    Line(Vec<u8>),
+    Reopen,
+    Flush(Sender<()>),
+}
+
+/// Reopens and flushes the log.
+#[derive(Clone)]
+pub struct LogControl {
+    queue: Sender<Message>,
+}
+
+impl LogControl {
+    /// Opens the log file anew by its name, after a log rotation. Standard output stays as it is.
+    pub fn reopen(&self) {
+        // A full queue means that the output is stuck: reopening waits behind it like everything else, but not the caller.
+        let _ = self.queue.try_send(Message::Reopen);
+    }
+
+    /// Waits until what was logged is written, for one second at most.
+    pub fn flush(&self) {
+        let (done, wait) = bounded(1);
+        if self.queue.send_timeout(Message::Flush(done), FLUSH_WAIT).is_ok() {
+            let _ = wait.recv_timeout(FLUSH_WAIT);
+        }
+    }
+}
+
+/// Collects what the loggers write and hands whole lines to the queue.
+pub(super) struct LineWriter {
+    line: Vec<u8>,
+    queue: Sender<Message>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Write for LineWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let ends = bytes.ends_with(b"\n");
+        let room = LONGEST_LINE.saturating_sub(self.line.len());
+        self.line.extend(bytes.iter().take(room));
+        if ends {
+            if !self.line.ends_with(b"\n") {
+                self.line.push(b'\n');
+            }
+            let line = Message::Line(std::mem::take(&mut self.line));
+            if let Err(TrySendError::Full(_)) = self.queue.try_send(line) {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Opens the output and starts the writing thread.
+pub(super) fn start(path: Option<PathBuf>) -> Result<(LineWriter, LogControl), String> {
+    let lost = Arc::new(AtomicU64::new(0));
+    let mut output = Output { sink: open(path.as_deref())?, path, lost: Arc::clone(&lost) };
+    let (queue, inbox) = bounded(QUEUE);
+    let writer = LineWriter { line: Vec::new(), queue: queue.clone(), lost };
+    thread::spawn("log", move || output.run(&inbox))
+        .map_err(|error| format!("cannot start the log's thread: {error}"))?;
+    Ok((writer, LogControl { queue }))
+}
+
+fn open(path: Option<&Path>) -> Result<Box<dyn Write + Send>, String> {
+    let Some(path) = path else {
+        return Ok(Box::new(io::stdout()));
+    };
+    append(path)
+        .map(|file| Box::new(file) as Box<dyn Write + Send>)
+        .map_err(|error| format!("cannot open the log file {}: {error}", path.display()))
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+struct Output {
+    sink: Box<dyn Write + Send>,
+    path: Option<PathBuf>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Output {
+    fn run(&mut self, inbox: &Receiver<Message>) {
+        for message in inbox {
+            match message {
+                Message::Line(line) => self.write(&line),
+                Message::Reopen => self.reopen(),
+                Message::Flush(done) => drop(done.send(())),
+            }
+        }
+    }
+
+    fn write(&mut self, line: &[u8]) {
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            let note = format!("{lost} log lines were lost: the output was full or too slow\n");
+            if self.put(note.as_bytes()).is_err() {
+                self.lost.fetch_add(lost, Ordering::Relaxed);
+            }
+        }
+        if self.put(line).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sink.write_all(bytes)?;
+        self.sink.flush()
+    }
+
+    /// Keeps the old file when the new one cannot be opened.
+    fn reopen(&mut self) {
+        match open(self.path.as_deref()) {
+            Ok(sink) => self.sink = sink,
+            Err(error) => {
+                let note = format!("{error}; still writing to the old file\n");
+                let _ = self.put(note.as_bytes());
+            }
+        }
+    }
+}
