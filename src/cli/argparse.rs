@@ -95,15 +95,15 @@ fn many(command: &Command, flag: &Flag, args: &mut Args, words: &mut Builder) {
     }
 }
 
-/// Whether a word is a flag rather than a value: it begins with a dash and is neither the dash alone nor a
-/// negative number.
+/// Whether a word is a flag rather than a value: it begins with a dash, and more than the digits of a
+/// negative number follow.
 fn looks_like_flag(word: &OsStr) -> bool {
     word.as_bytes()
         .strip_prefix(b"-")
-        .is_some_and(|rest| !rest.is_empty() && !is_number(rest))
+        .is_some_and(|rest| !is_number(rest))
 }
 
-/// Digits, with at most one point that digits follow.
+/// Digits, with at most one point that digits follow; nothing at all passes too.
 fn is_number(text: &[u8]) -> bool {
     let digits = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
     match text.iter().position(|&byte| byte == b'.') {

@@ -165,6 +165,7 @@ fn two_words_may_come_as_one() {
     check("--pair", "--pair expects a value (APP COUNT)");
     check("--pair a", "--pair expects a value (APP COUNT)");
     check("--pair= 5", "--pair=~5");
+    check("--pair ~a~ 5", "--pair=~a~~5");
     check(
         "--pair a --quiet",
         "--pair expects a value (APP COUNT) but '--quiet' follows; a value that starts with '-' is written --pair=VALUE",
