@@ -1,2 +1,32 @@
 //! The `websocketserver` command.
-fn main() {}
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use berth::cli::websocketserver::{COMMAND, Parsed, parse};
+use berth::websocketserver::config::Config;
+
+/// Exit code of a command line that cannot be used.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let env: Vec<_> = std::env::vars_os().collect();
+    match parse(std::env::args_os().skip(1).collect(), &env) {
+        Ok(Parsed::Run(config)) => run(*config),
+        Ok(Parsed::Help(text) | Parsed::Version(text)) => {
+            // Whoever closes the pipe early (`| head`) has read enough.
+            let _ = writeln!(io::stdout(), "{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let name = COMMAND.name;
+            let _ = writeln!(io::stderr(), "{name}: error: {error}\ntry '{name} --help'");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// Serves until it is told to stop.
+fn run(_config: Config) -> ExitCode {
+    ExitCode::SUCCESS
+}
