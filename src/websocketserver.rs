@@ -1,2 +1,192 @@
 //! `websocketserver`: a websocket to TCP tunnel with files, a REST API and launched services.
+
+pub mod ansys;
 pub mod config;
+mod origin;
+mod rest;
+mod route;
+mod token;
+mod tunnel;
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use config::Config;
+
+use crate::net::acceptor::{self, Acceptor};
+use crate::net::http::connection::{self, Answer, Request, Service};
+use crate::net::http::response::Response;
+use crate::net::live::Live;
+use crate::net::tls::TlsSource;
+use crate::net::websocket::handshake;
+use crate::sys::limits;
+use crate::sys::logging::{LogControl, START};
+use crate::sys::signals;
+use crate::sys::stop::Stop;
+use ansys::Site;
+use route::{PortKind, Route};
+
+/// How long connections may take to end by themselves at a stop.
+const END_PATIENCE: Duration = Duration::from_secs(5);
+/// How long they may take once they were cut.
+const ABORT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What every connection needs to know.
+struct Server {
+    config: Config,
+    site: Option<Site>,
+    stop: Stop,
+}
+
+/// Runs the server until it is told to stop.
+///
+/// # Errors
+/// A sentence about what kept it from starting: a port, a certificate, a directory.
+pub fn serve(config: Config, log: &LogControl) -> Result<(), String> {
+    limits::raise_descriptors();
+    let tls = config.tls.clone().map(TlsSource::load).transpose()?.map(Arc::new);
+    let site = config.http.as_ref().map(|http| Site::open(&http.directory, config.install_root.as_deref()));
+    let site = site.transpose()?;
+    let ports = bind(&config)?;
+    let live = Live::new(connection_limit(&config));
+    warn_about(&config);
+    let stop = Stop::default();
+    handle_signals(&stop, log, tls.clone())?;
+    let server = Arc::new(Server { config, site, stop: stop.clone() });
+    let acceptors = accept(ports, &server, tls.as_ref(), &live)?;
+    let reason = stop.wait();
+    log::info!("stopping: {reason}");
+    drop(acceptors);
+    live.end_all();
+    if !live.wait_empty(END_PATIENCE) {
+        log::warn!("{} connections did not end by themselves and are cut", live.count());
+        live.abort_all();
+        live.wait_empty(ABORT_PATIENCE);
+    }
+    log::info!("stopped");
+    Ok(())
+}
+
+fn bind(config: &Config) -> Result<Vec<(PortKind, TcpListener)>, String> {
+    let http = config.http.as_ref().map(|http| (PortKind::Http, http.port));
+    let ws = config.ws_port.map(|port| (PortKind::Websocket, port));
+    let wanted = [http, ws].into_iter().flatten();
+    wanted.map(|(kind, port)| Ok((kind, acceptor::bind(config.bind_address, port)?))).collect()
+}
+
+fn connection_limit(config: &Config) -> usize {
+    let capacity = limits::capacity();
+    let wanted = config.max_connections.unwrap_or(capacity.connections);
+    if wanted > capacity.connections {
+        log::warn!(
+            "--max_connections {wanted} is more than this process may have; the limit is {} by {}",
+            capacity.connections,
+            capacity.limited_by
+        );
+    }
+    let limit = wanted.min(capacity.connections);
+    log::debug!("at most {limit} connections at once (limited by {})", capacity.limited_by);
+    limit
+}
+
+/// What is accepted on the command line and has no effect is said, once.
+fn warn_about(config: &Config) {
+    if config.http.is_none() && (!config.services.local_sessions.is_empty() || config.metrics) {
+        log::warn!("without --http_directory there is no HTTP server: no files, no REST API, no reservations");
+    }
+    if !config.services.local_sessions.is_empty() || config.services.remote_session_config.is_some() {
+        log::warn!("services (--local_session, --remote_session_config) are not served yet by this version");
+    }
+    if config.grpc.is_some() {
+        log::warn!("EnSight's REST API (--grpc_port) is not served yet by this version");
+    }
+    if config.metrics {
+        log::warn!("--metrics is not served yet by this version");
+    }
+}
+
+fn handle_signals(stop: &Stop, log: &LogControl, tls: Option<Arc<TlsSource>>) -> Result<(), String> {
+    let log = log.clone();
+    let hangup = move || {
+        log.reopen();
+        match tls.as_ref().map(|tls| tls.reload()) {
+            Some(Err(error)) => log::warn!("the old certificate stays in use: {error}"),
+            Some(Ok(())) => log::info!("SIGHUP: the log was reopened and the certificate read anew"),
+            None => log::info!("SIGHUP: the log was reopened"),
+        }
+    };
+    signals::handle(stop, hangup).map_err(|error| format!("cannot handle signals: {error}"))
+}
+
+fn accept(
+    ports: Vec<(PortKind, TcpListener)>,
+    server: &Arc<Server>,
+    tls: Option<&Arc<TlsSource>>,
+    live: &Live,
+) -> Result<Vec<Acceptor>, String> {
+    let mut acceptors = Vec::new();
+    for (kind, listener) in ports {
+        let address = listener.local_addr().map_err(|error| format!("cannot read a listener's address: {error}"))?;
+        let port = Port { kind, server: Arc::clone(server) };
+        let certificate = tls.cloned();
+        let serve = move |accepted| connection::serve(accepted, certificate.as_deref(), &port);
+        let acceptor = Acceptor::start(listener, kind.name(), live.clone(), serve)
+            .map_err(|error| format!("cannot start a thread: {error}"))?;
+        acceptors.push(acceptor);
+        announce(kind, address, tls.is_some());
+    }
+    Ok(acceptors)
+}
+
+/// Scripts read the address from this line.
+fn announce(kind: PortKind, address: SocketAddr, tls: bool) {
+    let scheme = kind.scheme(tls);
+    let everywhere = if address.ip().is_unspecified() { " (every interface)" } else { "" };
+    log::info!(target: START, "listening on {scheme}://{address}{everywhere}");
+}
+
+/// One of the two ports.
+struct Port {
+    kind: PortKind,
+    server: Arc<Server>,
+}
+
+impl Service for Port {
+    fn answer(&self, request: &Request<'_>) -> Answer {
+        let server = &self.server;
+        match route::route(self.kind, request.head) {
+            Route::Websocket => self.websocket(request),
+            Route::UpgradeOnly => Response::text(426, "this is a websocket port: connect with ws:// or wss://").into(),
+            Route::Rest(path) => rest::answer(server, request.head, path).into(),
+            Route::Reserved => Response::error(404, "this path is reserved and nothing is there").into(),
+            Route::File => match &server.site {
+                Some(site) => site.answer(request.head, rest::has_token(server, request.head)).into(),
+                None => Response::error(404, "no files are served here").into(),
+            },
+        }
+    }
+
+    fn extra_headers(&self) -> &[(String, String)] {
+        &self.server.config.add_headers
+    }
+}
+
+impl Port {
+    fn websocket(&self, request: &Request<'_>) -> Answer {
+        let handshake = match handshake::check(request.head) {
+            Ok(handshake) => handshake,
+            Err(refusal) => return (*refusal).into(),
+        };
+        match tunnel::choose(&self.server, request.head) {
+            Err(refusal) => {
+                log::info!("{}: websocket refused: {}", request.peer, refusal.sentence);
+                Response::error(refusal.status, &refusal.sentence).into()
+            }
+            Ok(target) => {
+                let heartbeat = self.server.config.heartbeat;
+                Answer::Websocket(handshake, Box::new(move |websocket| tunnel::serve(websocket, &target, heartbeat)))
+            }
+        }
+    }
+}

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use berth::cli::websocketserver::{COMMAND, Parsed, parse};
-use berth::websocketserver::config::Config;
+use berth::sys::{logging, thread};
+use berth::websocketserver::{self, Config};
 
 /// Exit code of a command line that cannot be used.
 const USAGE: u8 = 2;
@@ -27,6 +28,18 @@ fn main() -> ExitCode {
 }
 
 /// Serves until it is told to stop.
-fn run(_config: Config) -> ExitCode {
-    ExitCode::SUCCESS
+fn run(config: Config) -> ExitCode {
+    let result = logging::init(&config.log).and_then(|log| {
+        thread::log_panics();
+        let result = websocketserver::serve(config, &log);
+        log.flush();
+        result
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{}: error: {error}", COMMAND.name);
+            ExitCode::FAILURE
+        }
+    }
 }

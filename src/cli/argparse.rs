@@ -71,12 +71,7 @@ fn pair(flag: &Flag, attached: Option<&OsStr>, args: &mut Args) -> Result<OsStri
         Some(value) => value.to_owned(),
         None => following(flag, args)?,
     };
-    if words
-        .as_bytes()
-        .trim_ascii()
-        .iter()
-        .any(u8::is_ascii_whitespace)
-    {
+    if words.as_bytes().trim_ascii().iter().any(u8::is_ascii_whitespace) {
         return Ok(words);
     }
     words.push(" ");
@@ -98,9 +93,7 @@ fn many(command: &Command, flag: &Flag, args: &mut Args, words: &mut Builder) {
 /// Whether a word is a flag rather than a value: it begins with a dash, and more than the digits of a
 /// negative number follow.
 fn looks_like_flag(word: &OsStr) -> bool {
-    word.as_bytes()
-        .strip_prefix(b"-")
-        .is_some_and(|rest| !is_number(rest))
+    word.as_bytes().strip_prefix(b"-").is_some_and(|rest| !is_number(rest))
 }
 
 /// Digits, with at most one point that digits follow; nothing at all passes too.
@@ -116,30 +109,20 @@ fn is_number(text: &[u8]) -> bool {
 }
 
 fn split_at_equals(arg: &OsStr) -> (&OsStr, Option<&OsStr>) {
-    let mut parts = arg
-        .as_bytes()
-        .splitn(2, |&byte| byte == b'=')
-        .map(OsStr::from_bytes);
+    let mut parts = arg.as_bytes().splitn(2, |&byte| byte == b'=').map(OsStr::from_bytes);
     (parts.next().unwrap_or(arg), parts.next())
 }
 
 /// The flag that is meant by a name: itself, with hyphens for underscores, or cut short. Of the flags that a
 /// short form fits, the original program's count first, so that its users' abbreviations keep their meaning.
 fn find(command: &Command, name: &str) -> Result<&'static Flag, UsageError> {
-    let long = name
-        .strip_prefix("--")
-        .map(|bare| format!("--{}", bare.replace('-', "_")));
+    let long = name.strip_prefix("--").map(|bare| format!("--{}", bare.replace('-', "_")));
     let long = long.as_deref().filter(|long| long.len() > "--".len());
-    if let Some(flag) = command
-        .flags()
-        .find(|flag| flag.short == Some(name) || Some(flag.long) == long)
-    {
+    if let Some(flag) = command.flags().find(|flag| flag.short == Some(name) || Some(flag.long) == long) {
         return Ok(flag);
     }
-    let mut fitting: Vec<_> = command
-        .flags()
-        .filter(|flag| long.is_some_and(|long| flag.long.starts_with(long)))
-        .collect();
+    let mut fitting: Vec<_> =
+        command.flags().filter(|flag| long.is_some_and(|long| flag.long.starts_with(long))).collect();
     if fitting.iter().any(|flag| flag.original) {
         fitting.retain(|flag| flag.original);
     }
@@ -148,20 +131,14 @@ fn find(command: &Command, name: &str) -> Result<&'static Flag, UsageError> {
         [flag] => Ok(*flag),
         several => {
             let names: Vec<_> = several.iter().map(|flag| flag.long).collect();
-            Err(UsageError::new(format!(
-                "{} is ambiguous: it fits {}",
-                quoted(name),
-                names.join(", ")
-            )))
+            Err(UsageError::new(format!("{} is ambiguous: it fits {}", quoted(name), names.join(", "))))
         }
     }
 }
 
 fn unknown(command: &Command, name: &str) -> UsageError {
     let meant = name.trim_start_matches('-').replace('-', "_");
-    let likeness = |flag: &Flag| {
-        strsim::normalized_damerau_levenshtein(&meant, flag.long.trim_start_matches('-'))
-    };
+    let likeness = |flag: &Flag| strsim::normalized_damerau_levenshtein(&meant, flag.long.trim_start_matches('-'));
     let near = command
         .flags()
         .map(|flag| (likeness(flag), flag.long))

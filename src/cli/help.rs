@@ -15,11 +15,7 @@ const DESCRIPTIONS: usize = 32;
 pub fn render(command: &Command) -> String {
     let mut lines = wrapped(command.about, WIDTH);
     let positional = &command.positional;
-    lines.extend([
-        String::new(),
-        format!("usage: {} [FLAG ...] {}", command.name, positional.name),
-        String::new(),
-    ]);
+    lines.extend([String::new(), format!("usage: {} [FLAG ...] {}", command.name, positional.name), String::new()]);
     lines.extend(entry(positional.name, positional.help));
     for group in command.groups {
         lines.extend([String::new(), format!("{}:", group.title)]);
@@ -29,11 +25,7 @@ pub fn render(command: &Command) -> String {
     }
     lines.extend([String::new(), "Examples:".to_owned()]);
     for (what, line) in command.examples {
-        lines.extend(
-            wrapped(what, WIDTH - 2)
-                .into_iter()
-                .map(|text| format!("  {text}")),
-        );
+        lines.extend(wrapped(what, WIDTH - 2).into_iter().map(|text| format!("  {text}")));
         lines.push(format!("    {line}"));
     }
     lines.join("\n")
@@ -41,10 +33,7 @@ pub fn render(command: &Command) -> String {
 
 /// A flag as it is typed.
 fn head(flag: &Flag) -> String {
-    let mut head = flag
-        .short
-        .map(|short| format!("{short}, "))
-        .unwrap_or_default();
+    let mut head = flag.short.map(|short| format!("{short}, ")).unwrap_or_default();
     head.push_str(flag.long);
     if !flag.metavar.is_empty() {
         head.push(' ');
@@ -70,10 +59,7 @@ fn entry(head: &str, description: &str) -> Vec<String> {
     let mut lines = if head.len() + 2 > DESCRIPTIONS {
         vec![head]
     } else {
-        vec![format!(
-            "{head:DESCRIPTIONS$}{}",
-            text.next().unwrap_or_default()
-        )]
+        vec![format!("{head:DESCRIPTIONS$}{}", text.next().unwrap_or_default())]
     };
     lines.extend(text.map(|line| format!("{:DESCRIPTIONS$}{line}", "")));
     lines

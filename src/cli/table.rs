@@ -80,21 +80,8 @@ pub enum Kind {
 }
 
 impl Flag {
-    const fn new(
-        long: &'static str,
-        kind: Kind,
-        metavar: &'static str,
-        help: &'static str,
-    ) -> Self {
-        Self {
-            long,
-            short: None,
-            kind,
-            metavar,
-            help,
-            default: None,
-            original: true,
-        }
+    const fn new(long: &'static str, kind: Kind, metavar: &'static str, help: &'static str) -> Self {
+        Self { long, short: None, kind, metavar, help, default: None, original: true }
     }
 
     /// A flag without a value.

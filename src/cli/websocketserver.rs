@@ -9,9 +9,7 @@ use super::words::{Words, utf8};
 use super::{argparse, help, values};
 use crate::net::tls::TlsFiles;
 use crate::sys::logging::{LogConfig, LogFormat};
-use crate::websocketserver::config::{
-    Config, GrpcConfig, HttpConfig, LocalApp, LocalSession, ServicesConfig, Target,
-};
+use crate::websocketserver::config::{Config, GrpcConfig, HttpConfig, LocalApp, LocalSession, ServicesConfig, Target};
 
 mod installation;
 mod table;
@@ -46,11 +44,7 @@ pub fn parse(mut args: Vec<OsString>, env: &[(OsString, OsString)]) -> Result<Pa
         return Ok(Parsed::Help(help::render(&COMMAND)));
     }
     if words.switch("--version") {
-        return Ok(Parsed::Version(format!(
-            "{} {}",
-            COMMAND.name,
-            env!("CARGO_PKG_VERSION")
-        )));
+        return Ok(Parsed::Version(format!("{} {}", COMMAND.name, env!("CARGO_PKG_VERSION"))));
     }
     let mut config = config(&mut words, env)?;
     if config.install_root.is_none() {
@@ -65,28 +59,16 @@ pub fn parse(mut args: Vec<OsString>, env: &[(OsString, OsString)]) -> Result<Pa
 fn config(words: &mut Words, env: &[(OsString, OsString)]) -> Result<Config, UsageError> {
     // Separate statements where one thing needs another; every flag is read, whether it has an effect or not.
     let _no_effect = words.switch("--separate_loops");
-    let host = words
-        .last("--client_hostname", values::host)?
-        .unwrap_or_else(|| HOST.to_owned());
-    let http_port = words
-        .last("--http_port", values::port)?
-        .unwrap_or(HTTP_PORT);
-    let heartbeat = words
-        .last("--heartbeat", values::seconds)?
-        .unwrap_or(HEARTBEAT);
+    let host = words.last("--client_hostname", values::host)?.unwrap_or_else(|| HOST.to_owned());
+    let http_port = words.last("--http_port", values::port)?.unwrap_or(HTTP_PORT);
+    let heartbeat = words.last("--heartbeat", values::seconds)?.unwrap_or(HEARTBEAT);
     Ok(Config {
         ws_port: None,
         bind_address: words.last("--bind_address", values::ip_address)?,
-        http: path(words, "--http_directory")?.map(|directory| HttpConfig {
-            directory,
-            port: http_port,
-        }),
+        http: path(words, "--http_directory")?.map(|directory| HttpConfig { directory, port: http_port }),
         tls: tls(words)?,
         security_token: security_token(words, env)?,
-        target: optional_port(words, "--client_port")?.map(|port| Target {
-            host: host.clone(),
-            port,
-        }),
+        target: optional_port(words, "--client_port")?.map(|port| Target { host: host.clone(), port }),
         grpc: grpc(words, host)?,
         services: services(words)?,
         add_headers: words.all("--add_header", values::header)?,
@@ -103,24 +85,16 @@ fn config(words: &mut Words, env: &[(OsString, OsString)]) -> Result<Config, Usa
 fn ws_port(positionals: Vec<OsString>) -> Result<Option<u16>, UsageError> {
     let name = COMMAND.positional.name;
     let mut positionals = positionals.into_iter();
-    let port = positionals.next().ok_or_else(|| {
-        UsageError::new(format!(
-            "{name} is missing: the port for websockets, or -1 for none"
-        ))
-    })?;
+    let port = positionals
+        .next()
+        .ok_or_else(|| UsageError::new(format!("{name} is missing: the port for websockets, or -1 for none")))?;
     if let Some(second) = positionals.next() {
-        let cause = format!(
-            "unexpected {} after {name} {}",
-            quoted(second),
-            quoted(port)
-        );
+        let cause = format!("unexpected {} after {name} {}", quoted(second), quoted(port));
         return Err(UsageError::new(cause));
     }
     match utf8(name, &port)? {
         "-1" => Ok(None),
-        port => values::port(port)
-            .map(Some)
-            .map_err(|cause| UsageError::about(name, &cause)),
+        port => values::port(port).map(Some).map_err(|cause| UsageError::about(name, &cause)),
     }
 }
 
@@ -128,15 +102,10 @@ fn ws_port(positionals: Vec<OsString>) -> Result<Option<u16>, UsageError> {
 fn check_listeners(config: &Config) -> Result<(), UsageError> {
     let name = COMMAND.positional.name;
     match (config.ws_port, config.http.as_ref().map(|http| http.port)) {
-        (None, None) => Err(UsageError::about(
-            name,
-            "with -1 and no --http_directory there is nothing to listen on",
-        )),
+        (None, None) => Err(UsageError::about(name, "with -1 and no --http_directory there is nothing to listen on")),
         (Some(ws), Some(http)) if ws == http && ws != 0 => Err(UsageError::about(
             name,
-            &format!(
-                "{ws} is --http_port too; give another, or -1, since the HTTP port takes websockets as well"
-            ),
+            &format!("{ws} is --http_port too; give another, or -1, since the HTTP port takes websockets as well"),
         )),
         _ => Ok(()),
     }
@@ -151,10 +120,7 @@ fn tls(words: &mut Words) -> Result<Option<TlsFiles>, UsageError> {
 }
 
 /// The flag, else the environment; an empty token is none in both.
-fn security_token(
-    words: &mut Words,
-    env: &[(OsString, OsString)],
-) -> Result<Option<String>, UsageError> {
+fn security_token(words: &mut Words, env: &[(OsString, OsString)]) -> Result<Option<String>, UsageError> {
     let token = match words.last("--security_token", text)? {
         Some(token) => token,
         None => match env.iter().find(|(name, _)| name == TOKEN_VARIABLE) {
@@ -186,12 +152,8 @@ fn services(words: &mut Words) -> Result<ServicesConfig, UsageError> {
         remote_session_config: path(words, "--remote_session_config")?,
         local_sessions: local_sessions(words.all("--local_session", local_session)?),
         timeout: words.last("--timeout", values::seconds)?.unwrap_or(TIMEOUT),
-        reconnect_grace: words
-            .last("--reconnect_grace", values::seconds)?
-            .unwrap_or(RECONNECT_GRACE),
-        launch_timeout: words
-            .last("--launch_timeout", values::seconds)?
-            .unwrap_or(LAUNCH_TIMEOUT),
+        reconnect_grace: words.last("--reconnect_grace", values::seconds)?.unwrap_or(RECONNECT_GRACE),
+        launch_timeout: words.last("--launch_timeout", values::seconds)?.unwrap_or(LAUNCH_TIMEOUT),
         python: path(words, "--python")?,
     })
 }
@@ -223,12 +185,7 @@ fn local_session(text: &str) -> Result<LocalSession, String> {
         .parse()
         .ok()
         .filter(|count| *count <= MOST_INSTANCES)
-        .ok_or_else(|| {
-            format!(
-                "{} is not a number of instances (0 to {MOST_INSTANCES})",
-                quoted(count)
-            )
-        })?;
+        .ok_or_else(|| format!("{} is not a number of instances (0 to {MOST_INSTANCES})", quoted(count)))?;
     Ok(LocalSession { app, count })
 }
 
@@ -236,19 +193,13 @@ fn log(words: &mut Words) -> Result<LogConfig, UsageError> {
     Ok(LogConfig {
         verbosity: words.last("--verbose", verbosity)?.unwrap_or(VERBOSITY),
         file: path(words, "--log_file")?.filter(|file| file.as_os_str() != "-"),
-        format: words
-            .last("--log_format", log_format)?
-            .unwrap_or(LogFormat::Text),
+        format: words.last("--log_format", log_format)?.unwrap_or(LogFormat::Text),
     })
 }
 
 fn verbosity(text: &str) -> Result<u8, String> {
-    let level: u32 = text
-        .parse()
-        .map_err(|_| format!("{} is not a level (0 to {MOST_VERBOSE})", quoted(text)))?;
-    Ok(u8::try_from(level)
-        .unwrap_or(MOST_VERBOSE)
-        .min(MOST_VERBOSE))
+    let level: u32 = text.parse().map_err(|_| format!("{} is not a level (0 to {MOST_VERBOSE})", quoted(text)))?;
+    Ok(u8::try_from(level).unwrap_or(MOST_VERBOSE).min(MOST_VERBOSE))
 }
 
 fn log_format(text: &str) -> Result<LogFormat, String> {

@@ -44,10 +44,7 @@ impl Builder {
 
     /// The line, ready to be read.
     pub fn finish(self) -> Words {
-        Words {
-            pairs: pico_args::Arguments::from_vec(self.pairs),
-            positionals: self.positionals,
-        }
+        Words { pairs: pico_args::Arguments::from_vec(self.pairs), positionals: self.positionals }
     }
 }
 
@@ -70,17 +67,11 @@ impl Words {
 
     /// Every value of a flag, whatever bytes they hold.
     pub fn all_os(&mut self, long: &'static str) -> Result<Vec<OsString>, UsageError> {
-        self.pairs
-            .values_from_os_str(long, unmarked)
-            .map_err(|error| UsageError::about(long, &error.to_string()))
+        self.pairs.values_from_os_str(long, unmarked).map_err(|error| UsageError::about(long, &error.to_string()))
     }
 
     /// Every value of a flag, checked by `read`, which says in an error what is wrong.
-    pub fn all<T>(
-        &mut self,
-        long: &'static str,
-        read: fn(&str) -> Result<T, String>,
-    ) -> Result<Vec<T>, UsageError> {
+    pub fn all<T>(&mut self, long: &'static str, read: fn(&str) -> Result<T, String>) -> Result<Vec<T>, UsageError> {
         self.all_os(long)?
             .iter()
             .map(|value| read(utf8(long, value)?).map_err(|cause| UsageError::about(long, &cause)))
@@ -99,19 +90,14 @@ impl Words {
     /// The words that belong to no flag, once every flag has been read.
     pub fn positionals(self) -> Vec<OsString> {
         let unread = self.pairs.finish();
-        debug_assert!(
-            unread.is_empty(),
-            "flags in the table that nobody reads: {unread:?}"
-        );
+        debug_assert!(unread.is_empty(), "flags in the table that nobody reads: {unread:?}");
         self.positionals
     }
 }
 
 /// A value that has to be text, named in the error if it is not.
 pub fn utf8<'a>(name: &str, value: &'a OsStr) -> Result<&'a str, UsageError> {
-    value
-        .to_str()
-        .ok_or_else(|| UsageError::about(name, "the value is not valid UTF-8"))
+    value.to_str().ok_or_else(|| UsageError::about(name, "the value is not valid UTF-8"))
 }
 
 fn unmarked(marked: &OsStr) -> Result<OsString, &'static str> {

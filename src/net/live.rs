@@ -78,7 +78,9 @@ impl Live {
             state.ending = true;
             state.endables.values().cloned().collect()
         };
-        endables.iter().for_each(|endable| act(&**endable));
+        for endable in &endables {
+            act(&**endable);
+        }
     }
 
     /// Waits until no connection is left, at most `time`; true when none is.
@@ -111,10 +113,10 @@ impl Permit {
     /// Names what has to be told when the server ends; takes the place of what was named before.
     ///
     /// When the server is ending already it is told at once.
-    pub fn watch(&self, endable: Arc<dyn Endable>) {
+    pub fn watch(&self, endable: &Arc<impl Endable + 'static>) {
         let ending = {
             let mut state = self.inner.lock();
-            state.endables.insert(self.id, Arc::clone(&endable));
+            state.endables.insert(self.id, Arc::clone(endable) as Arc<dyn Endable>);
             state.ending
         };
         if ending {
@@ -174,9 +176,9 @@ mod tests {
         let here = live.enter().unwrap();
         let late = live.enter().unwrap();
         let told = Arc::new(Told::default());
-        here.watch(told.clone());
+        here.watch(&told);
         live.end_all();
-        late.watch(told.clone());
+        late.watch(&told);
         assert_eq!(told.end.load(Ordering::SeqCst), 2);
         live.abort_all();
         assert_eq!(told.abort.load(Ordering::SeqCst), 2);

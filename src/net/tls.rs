@@ -19,7 +19,9 @@ pub(crate) use native as engine;
 pub(crate) use openssl as engine;
 
 pub use engine::Acceptor;
-pub(crate) use session::TlsSession;
+
+/// The state of a TLS connection on this platform.
+pub(crate) type TlsSession = session::TlsSession<engine::Engine>;
 
 /// PEM files of a server certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -210,13 +210,28 @@ impl Transport {
         }
     }
 
-    /// Tells the peer that nothing more comes: TLS close_notify, then FIN. Does not wait.
+    /// Tells the peer that nothing more comes: TLS `close_notify`, then FIN. Does not wait.
     pub fn finish(&self) {
         if let (Some(session), Ok(mut outbox)) = (&self.tls, self.outbox.try_lock()) {
             session.close(&mut outbox.carry);
             let _ = self.drain_carry(&mut outbox);
         }
         let _ = self.socket.shutdown(Shutdown::Write);
+    }
+
+    /// Tells the peer that nothing more comes, then reads and drops what it still sends, until it closes too or `time`
+    /// has passed. Closing with unread bytes would reset the connection and could take our last words with it.
+    pub fn farewell(&self, time: Duration) {
+        self.finish();
+        let deadline = Instant::now() + time;
+        let mut bytes = [0; 8_192];
+        loop {
+            let rest = deadline.saturating_duration_since(Instant::now());
+            if rest.is_zero() || self.set_read_timeout(Some(rest)).is_err() || !matches!(self.read(&mut bytes), Ok(1..))
+            {
+                return;
+            }
+        }
     }
 
     /// Cuts the connection; wakes both threads.

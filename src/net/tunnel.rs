@@ -143,15 +143,12 @@ impl Tunnel {
 
     /// Both close frames are exchanged, or the connection is lost: ends TCP so that the last frame arrives.
     fn farewell(&self) {
-        let transport = self.transport();
-        transport.finish();
-        if !self.ending.reason().is_orderly() || transport.set_read_timeout(Some(FAREWELL)).is_err() {
-            return;
+        if self.ending.reason().is_orderly() {
+            // RFC 6455 section 7.1.1: the server closes first, and reads on until the client has closed too.
+            self.transport().farewell(FAREWELL);
+        } else {
+            self.transport().finish();
         }
-        // RFC 6455 section 7.1.1: read on until the client has closed too.
-        let deadline = std::time::Instant::now() + FAREWELL;
-        let mut bytes = [0; 1_024];
-        while std::time::Instant::now() < deadline && matches!(transport.read(&mut bytes), Ok(1..)) {}
     }
 
     fn summary(&self) -> Summary {

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use log::{LevelFilter, Log, Metadata, Record};
-use simplelog::{ConfigBuilder, WriteLogger};
+use simplelog::{ConfigBuilder, WriteLogger, format_description};
 
 use json::JsonLogger;
 pub use output::LogControl;
@@ -67,7 +67,9 @@ fn level(verbosity: u8) -> LevelFilter {
 
 fn text_style() -> simplelog::Config {
     ConfigBuilder::new()
-        .set_time_format_rfc3339()
+        .set_time_format_custom(format_description!(
+            "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
+        ))
         .set_time_level(LevelFilter::Error)
         .set_target_level(LevelFilter::Off)
         .set_thread_level(LevelFilter::Off)

@@ -5,11 +5,7 @@ use crate::cli::table::{Group, Positional};
 const COMMAND: Command = Command {
     name: "tool",
     about: "",
-    positional: Positional {
-        name: "port",
-        help: "",
-        claims: |word| word == "7",
-    },
+    positional: Positional { name: "port", help: "", claims: |word| word == "7" },
     groups: &[
         Group {
             title: "",
@@ -38,11 +34,7 @@ const COMMAND: Command = Command {
 /// A line, words parted by spaces (`~` is a space within a word), and what it comes to: each flag
 /// with its values, then the words that belong to no flag; or the error.
 fn check(line: &str, expected: &str) {
-    let args = line
-        .split(' ')
-        .filter(|word| !word.is_empty())
-        .map(|word| word.replace('~', " ").into())
-        .collect();
+    let args = line.split(' ').filter(|word| !word.is_empty()).map(|word| word.replace('~', " ").into()).collect();
     let found = match normalise(&COMMAND, args) {
         Err(error) => error.to_string(),
         Ok(mut words) => {
@@ -52,17 +44,12 @@ fn check(line: &str, expected: &str) {
                     found.extend(words.switch(flag.long).then(|| flag.long.to_owned()));
                 } else {
                     let values = words.all_os(flag.long).unwrap();
-                    found.extend(values.iter().map(|value| {
-                        format!("{}={}", flag.long, value.display()).replace(' ', "~")
-                    }));
+                    found.extend(
+                        values.iter().map(|value| format!("{}={}", flag.long, value.display()).replace(' ', "~")),
+                    );
                 }
             }
-            found.extend(
-                words
-                    .positionals()
-                    .into_iter()
-                    .map(|word| word.into_string().unwrap()),
-            );
+            found.extend(words.positionals().into_iter().map(|word| word.into_string().unwrap()));
             found.join(" ")
         }
     };
@@ -92,10 +79,7 @@ fn a_word_with_a_dash_is_a_value_only_if_attached_or_a_number() {
     check("--log_file=-x", "--log_file=-x");
     check("--log_file=--quiet", "--log_file=--quiet");
     for number in ["-1", "-10", "-1.5", "-.5"] {
-        check(
-            &format!("--log_file {number}"),
-            &format!("--log_file={number}"),
-        );
+        check(&format!("--log_file {number}"), &format!("--log_file={number}"));
     }
     check("--log_file -", "--log_file=-");
     check("-1", "-1");
@@ -130,14 +114,8 @@ fn switches_take_no_value() {
 fn names_may_be_cut_short_while_they_are_clear() {
     check("--q", "--quiet");
     check("--log-fi=a", "--log_file=a");
-    check(
-        "--client",
-        "'--client' is ambiguous: it fits --client_host, --client_port",
-    );
-    check(
-        "--client=a",
-        "'--client' is ambiguous: it fits --client_host, --client_port",
-    );
+    check("--client", "'--client' is ambiguous: it fits --client_host, --client_port");
+    check("--client=a", "'--client' is ambiguous: it fits --client_host, --client_port");
     check("--client_p 1", "--client_port=1");
 }
 
@@ -205,19 +183,10 @@ fn nothing_after_help_is_looked_at() {
 
 #[test]
 fn an_unknown_flag_brings_the_nearest_to_mind() {
-    check(
-        "--log_fiel a",
-        "unknown flag '--log_fiel' (did you mean --log_file?)",
-    );
-    check(
-        "--clientport",
-        "unknown flag '--clientport' (did you mean --client_port?)",
-    );
+    check("--log_fiel a", "unknown flag '--log_fiel' (did you mean --log_file?)");
+    check("--clientport", "unknown flag '--clientport' (did you mean --client_port?)");
     check("-quiet", "unknown flag '-quiet' (did you mean --quiet?)");
-    check(
-        "--quiett",
-        "unknown flag '--quiett' (did you mean --quiet?)",
-    );
+    check("--quiett", "unknown flag '--quiett' (did you mean --quiet?)");
     check("--xyz", "unknown flag '--xyz'");
     check("-x", "unknown flag '-x'");
     check("--=1", "unknown flag '--'");

@@ -6,20 +6,12 @@ use super::*;
 const COMMAND: Command = Command {
     name: "tool",
     about: "Does a thing that takes more words to say than fit on one line of a terminal that is narrow.",
-    positional: Positional {
-        name: "file",
-        help: "What it is done to",
-        claims: |_| false,
-    },
+    positional: Positional { name: "file", help: "What it is done to", claims: |_| false },
     groups: &[Group {
         title: "Things",
         flags: &[
-            Flag::value(
-                "--count",
-                "N",
-                "How many of them there shall be once all of it is over and done with",
-            )
-            .default("1"),
+            Flag::value("--count", "N", "How many of them there shall be once all of it is over and done with")
+                .default("1"),
             Flag::many("--with_a_name_of_some_length", "NAME", "Below"),
             Flag::switch("--help", "This").short("-h"),
         ],

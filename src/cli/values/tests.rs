@@ -1,10 +1,7 @@
 use super::*;
 
 /// Each text and what it means; `None` is a refusal.
-fn check<T: PartialEq + std::fmt::Debug>(
-    read: fn(&str) -> Result<T, String>,
-    cases: &[(&str, Option<T>)],
-) {
+fn check<T: PartialEq + std::fmt::Debug>(read: fn(&str) -> Result<T, String>, cases: &[(&str, Option<T>)]) {
     for (text, meaning) in cases {
         match (read(text), meaning) {
             (Ok(value), Some(meaning)) => assert_eq!(value, *meaning, "{text:?}"),
@@ -55,13 +52,7 @@ fn seconds_are_finite_and_not_negative() {
 fn counts_start_at_one() {
     check(
         at_least_one,
-        &[
-            ("1", Some(1)),
-            ("0", None),
-            ("-1", None),
-            ("many", None),
-            ("99999999999999999999999", None),
-        ],
+        &[("1", Some(1)), ("0", None), ("-1", None), ("many", None), ("99999999999999999999999", None)],
     );
 }
 
@@ -176,9 +167,6 @@ fn headers_that_frame_a_message_are_refused_with_the_reason() {
         "sec-websocket-x",
     ] {
         let error = header(&format!("{name}=x")).unwrap_err();
-        assert!(
-            error.contains(name) && error.contains("frames the message"),
-            "{error}"
-        );
+        assert!(error.contains(name) && error.contains("frames the message"), "{error}");
     }
 }

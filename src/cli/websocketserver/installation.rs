@@ -12,21 +12,13 @@ const SCRIPT_FOLDER: &[u8] = b"nexus_launcher";
 
 /// The script's path, if a launcher has left it in front of the arguments.
 pub(super) fn take_script(args: &mut Vec<OsString>) -> Option<OsString> {
-    let is_script = args
-        .first()?
-        .as_bytes()
-        .rsplit(|&byte| is_separator(byte))
-        .next()
-        == Some(SCRIPT);
+    let is_script = args.first()?.as_bytes().rsplit(|&byte| is_separator(byte)).next() == Some(SCRIPT);
     is_script.then(|| args.remove(0))
 }
 
 /// The installation's root: above the script, else `CEI_HOME`, else in the newest release's `AWP_ROOT###`.
 pub(super) fn root(script: Option<&OsStr>, env: &[(OsString, OsString)]) -> Option<PathBuf> {
-    script
-        .and_then(above_script)
-        .or_else(|| from_home(env))
-        .or_else(|| from_release(env))
+    script.and_then(above_script).or_else(|| from_home(env)).or_else(|| from_release(env))
 }
 
 /// `X` from `X/nexus###/nexus_launcher/websocketserver.py`, with slashes of either kind.
@@ -44,9 +36,7 @@ fn above_script(script: &OsStr) -> Option<PathBuf> {
 }
 
 fn from_home(env: &[(OsString, OsString)]) -> Option<PathBuf> {
-    env.iter()
-        .find(|(name, value)| name == "CEI_HOME" && !value.is_empty())
-        .map(|(_, value)| value.into())
+    env.iter().find(|(name, value)| name == "CEI_HOME" && !value.is_empty()).map(|(_, value)| value.into())
 }
 
 fn from_release(env: &[(OsString, OsString)]) -> Option<PathBuf> {

@@ -32,11 +32,7 @@ fn plain() -> Config {
         max_connections: None,
         install_root: None,
         metrics: false,
-        log: LogConfig {
-            verbosity: 1,
-            file: None,
-            format: LogFormat::Text,
-        },
+        log: LogConfig { verbosity: 1, file: None, format: LogFormat::Text },
     }
 }
 
@@ -55,10 +51,7 @@ fn words(line: &str) -> Vec<OsString> {
 }
 
 fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
-    variables
-        .iter()
-        .map(|(name, value)| (name.into(), value.into()))
-        .collect()
+    variables.iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
 /// A line, after some environment, means the plain configuration with these changes.
@@ -76,31 +69,19 @@ fn check(line: &str, change: impl FnOnce(&mut Config)) {
 }
 
 fn target(host: &str, port: u16) -> Target {
-    Target {
-        host: host.to_owned(),
-        port,
-    }
+    Target { host: host.to_owned(), port }
 }
 
 fn ensight(count: u32) -> LocalSession {
-    LocalSession {
-        app: LocalApp::EnSight,
-        count,
-    }
+    LocalSession { app: LocalApp::EnSight, count }
 }
 
 fn envision(count: u32) -> LocalSession {
-    LocalSession {
-        app: LocalApp::EnVision,
-        count,
-    }
+    LocalSession { app: LocalApp::EnVision, count }
 }
 
 fn web(port: u16) -> HttpConfig {
-    HttpConfig {
-        directory: "web".into(),
-        port,
-    }
+    HttpConfig { directory: "web".into(), port }
 }
 
 #[test]
@@ -122,11 +103,7 @@ fn the_port_is_first_or_last_or_in_between() {
 
 #[test]
 fn minus_one_is_no_port() {
-    for line in [
-        "-1 --http_directory web",
-        "--http_directory web -1",
-        "--http_directory web -- -1",
-    ] {
+    for line in ["-1 --http_directory web", "--http_directory web -1", "--http_directory web -- -1"] {
         check(line, |c| {
             c.ws_port = None;
             c.http = Some(web(9090));
@@ -157,16 +134,10 @@ fn listening() {
         c.bind_address = Some("::1".parse().unwrap());
     });
     check("4 --cert a.pem", |c| {
-        c.tls = Some(TlsFiles {
-            cert: "a.pem".into(),
-            key: None,
-        });
+        c.tls = Some(TlsFiles { cert: "a.pem".into(), key: None });
     });
     check("4 --cert a.pem --key b.pem", |c| {
-        c.tls = Some(TlsFiles {
-            cert: "a.pem".into(),
-            key: Some("b.pem".into()),
-        });
+        c.tls = Some(TlsFiles { cert: "a.pem".into(), key: Some("b.pem".into()) });
     });
 }
 
@@ -175,20 +146,9 @@ fn paths_may_be_any_bytes() {
     let odd = OsString::from_vec(b"w\xff".to_vec());
     let mut attached = OsString::from("--http_directory=");
     attached.push(&odd);
-    for args in [
-        vec!["4".into(), attached],
-        vec!["4".into(), "--http_directory".into(), odd.clone()],
-    ] {
-        let Ok(Parsed::Run(config)) = parse(args, &[]) else {
-            panic!("no configuration")
-        };
-        assert_eq!(
-            config.http,
-            Some(HttpConfig {
-                directory: odd.clone().into(),
-                port: 9090
-            })
-        );
+    for args in [vec!["4".into(), attached], vec!["4".into(), "--http_directory".into(), odd.clone()]] {
+        let Ok(Parsed::Run(config)) = parse(args, &[]) else { panic!("no configuration") };
+        assert_eq!(config.http, Some(HttpConfig { directory: odd.clone().into(), port: 9090 }));
     }
 }
 
@@ -211,12 +171,7 @@ fn tunnel() {
 
 #[test]
 fn headers_add_up_and_never_swallow_the_port() {
-    let headers = |names: &[&str]| {
-        names
-            .iter()
-            .map(|name| ((*name).to_owned(), "1".to_owned()))
-            .collect::<Vec<_>>()
-    };
+    let headers = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), "1".to_owned())).collect::<Vec<_>>();
     check("4 --add_header", |_| {});
     check("4 --add_header a=1", |c| c.add_headers = headers(&["a"]));
     check("--add_header a=1 b=1 4", |c| {
@@ -278,10 +233,7 @@ fn logging() {
 
 #[test]
 fn the_last_value_counts() {
-    check(
-        "4 --http_directory x --http_port 1 --http_directory web --http_port 2",
-        |c| c.http = Some(web(2)),
-    );
+    check("4 --http_directory x --http_port 1 --http_directory web --http_port 2", |c| c.http = Some(web(2)));
 }
 
 #[test]

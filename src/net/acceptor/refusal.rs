@@ -14,7 +14,7 @@ const QUEUE: usize = 64;
 const PATIENCE: Duration = Duration::from_millis(100);
 
 const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 5\r\n\
-    Content-Length: 44\r\nConnection: close\r\n\r\n{\"error\":\"the server is full; retry later\"}\r\n";
+    Content-Length: 45\r\nConnection: close\r\n\r\n{\"error\":\"the server is full; retry later\"}\r\n";
 
 /// A thread that answers 503, so that the acceptor waits for nobody.
 pub(super) struct Refusals {

@@ -26,8 +26,7 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How long a client may take none of an answer.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
-/// What is read and dropped of a refused request, so that the answer is not lost in a reset.
-const DRAIN_BYTES: usize = 256 * 1024;
+/// How long the rest of a refused request is read and dropped, so that the answer is not lost in a reset.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 /// First byte of a TLS client (RFC 8446 section 5.1: record type handshake).
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -102,7 +101,7 @@ pub fn serve(accepted: Accepted, tls: Option<&TlsSource>, service: &dyn Service)
         answer_plain_on_tls(&transport, peer, service);
         return;
     }
-    permit.watch(Arc::new(Http(Arc::clone(&transport))));
+    permit.watch(&Arc::new(Http(Arc::clone(&transport))));
     let connection = Connection { transport, peer, permit, service };
     if let Err(error) = connection.run() {
         log::debug!("{peer}: {error}");
@@ -140,25 +139,7 @@ fn answer_plain_on_tls(transport: &Transport, peer: SocketAddr, service: &dyn Se
         .set_write_timeout(Some(WRITE_PATIENCE))
         .and_then(|()| Response::error(400, &text).send(transport, Context::unread(service.extra_headers())));
     if sent.is_ok() {
-        drain(transport);
-    }
-}
-
-/// Reads what the client is still sending, so that closing does not reset the connection before it has our answer.
-fn drain(transport: &Transport) {
-    transport.finish();
-    let deadline = Instant::now() + DRAIN_PATIENCE;
-    let mut bytes = [0; 8_192];
-    let mut left = DRAIN_BYTES;
-    while left > 0 {
-        let rest = deadline.saturating_duration_since(Instant::now());
-        if rest.is_zero() || transport.set_read_timeout(Some(rest)).is_err() {
-            return;
-        }
-        match transport.read(&mut bytes) {
-            Ok(count @ 1..) => left = left.saturating_sub(count),
-            _ => return,
-        }
+        transport.farewell(DRAIN_PATIENCE);
     }
 }
 
@@ -196,11 +177,11 @@ impl Connection<'_> {
 
     /// Answers; true when the connection stays open. A body that nobody read ends it.
     fn respond(&self, head: &Head, response: Response) -> io::Result<bool> {
-        let keep_alive = head.wants_keep_alive() && !head.has_body() && !self.permit.is_ending();
+        let keep_alive = !response.is_last() && head.wants_keep_alive() && !head.has_body() && !self.permit.is_ending();
         log::debug!("{} {} {} -> {} ({} bytes)", self.peer, head.method, head.path, response.status, response.length());
         response.send(&self.transport, Context::of(head, keep_alive, self.service.extra_headers()))?;
         if head.has_body() {
-            drain(&self.transport);
+            self.transport.farewell(DRAIN_PATIENCE);
         } else if !keep_alive {
             self.transport.finish();
         }
@@ -210,7 +191,7 @@ impl Connection<'_> {
     fn refuse(&self, status: u16, sentence: &str) -> io::Result<()> {
         log::debug!("{}: refused with {status}: {sentence}", self.peer);
         Response::error(status, sentence).send(&self.transport, Context::unread(self.service.extra_headers()))?;
-        drain(&self.transport);
+        self.transport.farewell(DRAIN_PATIENCE);
         Ok(())
     }
 

@@ -314,5 +314,11 @@ fn body_length(head: &Head) -> Result<BodyLength, Refused> {
     }
 }
 
+/// A head as a test writes it.
+#[cfg(test)]
+pub(crate) fn head_for_test(text: &str) -> Head {
+    parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error:?}"))
+}
+
 #[cfg(test)]
 mod tests;

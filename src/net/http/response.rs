@@ -1,4 +1,4 @@
-//! Answers: built here, their heads printed by tiny_http.
+//! Answers: built here, their heads printed by `tiny_http`.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -43,6 +43,7 @@ pub struct Response {
     pub reason: Option<String>,
     headers: Vec<(Cow<'static, str>, String)>,
     body: Body,
+    last: bool,
 }
 
 /// What an answer has to know of its request.
@@ -101,12 +102,12 @@ impl Response {
 
     /// Any bytes.
     pub fn bytes(status: u16, bytes: Cow<'static, [u8]>) -> Self {
-        Self { status, reason: None, headers: Vec::new(), body: Body::Bytes(bytes) }
+        Self { status, reason: None, headers: Vec::new(), body: Body::Bytes(bytes), last: false }
     }
 
     /// Part of a file.
     pub fn file(status: u16, file: File, offset: u64, length: u64) -> Self {
-        Self { status, reason: None, headers: Vec::new(), body: Body::File { file, offset, length } }
+        Self { status, reason: None, headers: Vec::new(), body: Body::File { file, offset, length }, last: false }
     }
 
     /// Adds a header. A value that could end its line is dropped whole: nothing from outside may become a header.
@@ -117,6 +118,18 @@ impl Response {
             self.headers.push((Cow::Borrowed(name), value));
         }
         self
+    }
+
+    /// Makes this the last answer on its connection.
+    #[must_use]
+    pub fn closing(mut self) -> Self {
+        self.last = true;
+        self
+    }
+
+    /// Whether the connection ends after this answer.
+    pub fn is_last(&self) -> bool {
+        self.last
     }
 
     /// Bytes of the body as Content-Length says it.
@@ -142,7 +155,7 @@ impl Response {
         }
     }
 
-    /// Prints the status line and headers. `Connection` and a reason of ours are put in afterwards: tiny_http keeps
+    /// Prints the status line and headers. `Connection` and a reason of ours are put in afterwards: `tiny_http` keeps
     /// these to itself.
     fn print_head(&self, context: Context<'_>) -> io::Result<Vec<u8>> {
         let own = self.headers.iter().filter(|(name, _)| !is_replaced(name, context.extra));
@@ -157,19 +170,39 @@ impl Response {
         tiny_http::Response::new(StatusCode(self.status), headers, io::empty(), Some(length), None)
             .with_chunked_threshold(usize::MAX)
             .raw_print(&mut head, HTTPVersion(1, 1), &[], true, upgrade)?;
+        if matches!(self.status, 204 | 304) {
+            // RFC 9110 section 8.6: no length where there can be no content.
+            remove(&mut head, b"Content-Length: 0\r\n");
+        }
         if let Some(reason) = &self.reason {
             replace_reason(&mut head, self.status, reason);
         }
+        if self.status == 426 {
+            // RFC 9110 section 15.5.22 wants it, and `tiny_http` lets no Upgrade header through.
+            insert_line(&mut head, b"Upgrade: websocket\r\n");
+        }
         let connection: Option<&[u8]> = match (upgrade, context.keep_alive, context.minor_version) {
             (Some(_), _, _) | (None, true, 1) => None,
-            (None, true, _) => Some(b"Connection: keep-alive\r\n\r\n"),
-            (None, false, _) => Some(b"Connection: close\r\n\r\n"),
+            (None, true, _) => Some(b"Connection: keep-alive\r\n"),
+            (None, false, _) => Some(b"Connection: close\r\n"),
         };
         if let Some(line) = connection {
-            head.truncate(head.len().saturating_sub(2));
-            head.extend_from_slice(line);
+            insert_line(&mut head, line);
         }
         Ok(head)
+    }
+}
+
+/// Puts a header line before the empty line that ends the head.
+fn insert_line(head: &mut Vec<u8>, line: &[u8]) {
+    head.truncate(head.len().saturating_sub(2));
+    head.extend_from_slice(line);
+    head.extend_from_slice(b"\r\n");
+}
+
+fn remove(head: &mut Vec<u8>, line: &[u8]) {
+    if let Some(at) = head.windows(line.len()).position(|window| window == line) {
+        head.drain(at..at + line.len());
     }
 }
 
@@ -177,7 +210,7 @@ fn is_replaced(name: &str, extra: &[(String, String)]) -> bool {
     extra.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
 }
 
-/// `None` for what tiny_http takes for no header (bytes beyond ASCII).
+/// `None` for what `tiny_http` takes for no header (bytes beyond ASCII).
 fn make_header(name: &str, value: &str) -> Option<Header> {
     Header::from_bytes(name.as_bytes(), value.as_bytes()).ok()
 }

@@ -8,16 +8,16 @@ use openssl::ssl::{ErrorCode, Ssl, SslAcceptor, SslMethod, SslMode, SslOptions, 
 use openssl::x509::X509;
 
 use super::Fault;
-use super::session::Memory;
+use super::session::{self, Memory};
 
 /// A certificate with its key, ready for handshakes.
 pub type Acceptor = SslAcceptor;
 
-/// AES-128 first: the fastest with AES instructions. Clients without them put ChaCha20 first and get it.
+/// AES-128 first: the fastest with AES instructions. Clients without them put `ChaCha20` first and get it.
 const SUITES: &str = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
 /// Builds an acceptor from PEM texts. PKCS#8, PKCS#1 and SEC1 keys alike.
-pub(super) fn acceptor(cert: &[u8], key: &[u8]) -> Result<Acceptor, Fault> {
+pub(crate) fn acceptor(cert: &[u8], key: &[u8]) -> Result<Acceptor, Fault> {
     let chain = X509::stack_from_pem(cert).map_err(|error| Fault::Cert(first(&error)))?;
     // A callback, or OpenSSL would ask for a passphrase at the terminal.
     let key = PKey::private_key_from_pem_callback(key, |_| Ok(0)).map_err(|error| Fault::Key(first(&error)))?;
@@ -46,25 +46,26 @@ fn first(error: &ErrorStack) -> String {
     error
         .errors()
         .last()
-        .and_then(|error| error.reason())
+        .and_then(openssl::error::Error::reason)
         .unwrap_or("not in a form that is understood")
         .to_ascii_lowercase()
 }
 
 /// One connection's TLS state, on memory buffers.
-pub(super) struct Engine {
+pub(crate) struct Engine {
     stream: SslStream<Memory>,
 }
 
-impl Engine {
-    pub(super) fn new(acceptor: &Acceptor, memory: Memory) -> io::Result<Self> {
+impl session::Engine for Engine {
+    type Acceptor = Acceptor;
+
+    fn new(acceptor: &Acceptor, memory: Memory) -> io::Result<Self> {
         let ssl = Ssl::new(acceptor.context())?;
         let stream = SslStream::new(ssl, memory)?;
         Ok(Self { stream })
     }
 
-    /// Goes on with the handshake; true when it is complete, false when it needs more input.
-    pub(super) fn handshake(&mut self) -> io::Result<bool> {
+    fn handshake(&mut self) -> io::Result<bool> {
         match self.stream.accept() {
             Ok(()) => Ok(true),
             Err(error) if error.code() == ErrorCode::WANT_READ => Ok(false),
@@ -72,8 +73,7 @@ impl Engine {
         }
     }
 
-    /// Decrypts; `None` when more input is needed, 0 when the peer has closed.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         match self.stream.ssl_read(buffer) {
             Ok(count) => Ok(Some(count)),
             Err(error) if error.code() == ErrorCode::WANT_READ => Ok(None),
@@ -82,8 +82,7 @@ impl Engine {
         }
     }
 
-    /// Encrypts all of `bytes`; the memory takes everything.
-    pub(super) fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let count = self.stream.ssl_write(bytes).map_err(plain_error)?;
             bytes = bytes.get(count..).unwrap_or_default();
@@ -91,8 +90,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Says goodbye (close_notify).
-    pub(super) fn close(&mut self) {
+    fn close(&mut self) {
         // An error means that the peer is gone or the session broken, which is the end all the same.
         let _ = self.stream.shutdown();
     }

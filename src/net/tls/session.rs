@@ -5,7 +5,6 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::engine::{Acceptor, Engine};
 use crate::net::transport::{no_patience, retry, send_all};
 
 /// Ciphertext read from the socket at a time: sixteen full records.
@@ -15,7 +14,7 @@ const FIRST_READ: usize = 8 * 1024;
 
 /// Ciphertext on its way between the engine and the socket. Clones share it.
 #[derive(Clone, Default)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     buffers: Arc<Mutex<Buffers>>,
 }
 
@@ -59,20 +58,36 @@ impl Write for Memory {
     }
 }
 
+/// A TLS implementation, working on [`Memory`].
+pub(crate) trait Engine: Sized {
+    /// A certificate with its key, ready for handshakes.
+    type Acceptor;
+
+    /// The server's side of one connection.
+    fn new(acceptor: &Self::Acceptor, memory: Memory) -> io::Result<Self>;
+    /// Goes on with the handshake; true when it is complete, false when it needs more input.
+    fn handshake(&mut self) -> io::Result<bool>;
+    /// Decrypts; `None` when more input is needed, 0 when the peer has closed.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>>;
+    /// Encrypts all of `bytes`; the memory takes everything.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Says goodbye (`close_notify`).
+    fn close(&mut self);
+}
+
 /// One connection's TLS state, shared by its reading and its writing thread.
-pub(crate) struct TlsSession {
-    engine: Mutex<Engine>,
+pub(crate) struct TlsSession<E> {
+    engine: Mutex<E>,
     memory: Memory,
     /// Where the reading thread receives ciphertext; swapped with the engine's input, so nothing is copied.
     receive: Mutex<Vec<u8>>,
 }
 
-impl TlsSession {
+impl<E: Engine> TlsSession<E> {
     /// Does the handshake, which must be complete at `deadline`.
-    pub(crate) fn handshake(socket: &TcpStream, acceptor: &Acceptor, deadline: Instant) -> io::Result<Self> {
+    pub(crate) fn handshake(socket: &TcpStream, acceptor: &E::Acceptor, deadline: Instant) -> io::Result<Self> {
         let memory = Memory::default();
-        let session =
-            Self { engine: Mutex::new(Engine::new(acceptor, memory.clone())?), memory, receive: Mutex::default() };
+        let session = Self { engine: Mutex::new(E::new(acceptor, memory.clone())?), memory, receive: Mutex::default() };
         loop {
             let done = session.engine().handshake();
             let mut reply = Vec::new();
@@ -158,13 +173,13 @@ impl TlsSession {
         }
     }
 
-    /// Appends the goodbye (close_notify) to `wire`.
+    /// Appends the goodbye (`close_notify`) to `wire`.
     pub(crate) fn close(&self, wire: &mut Vec<u8>) {
         self.engine().close();
         self.take_output(wire);
     }
 
-    fn engine(&self) -> MutexGuard<'_, Engine> {
+    fn engine(&self) -> MutexGuard<'_, E> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -175,3 +190,6 @@ fn remaining(deadline: Instant) -> io::Result<Duration> {
         .filter(|rest| !rest.is_zero())
         .ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,7 +60,7 @@ impl Tunnel {
                 Err(error) => return End::BackendLost(format!("backend: {}", error.to_string().to_lowercase())),
             };
             if client_takes {
-                client_takes = self.to_client(buffer.bytes(), count);
+                client_takes = self.forward(buffer.bytes(), count);
             }
             buffer.adapt(count);
         }
@@ -70,7 +70,7 @@ impl Tunnel {
     ///
     /// False when the client takes no more; the backend is then read to its end, so that what was sent to it is not
     /// lost in a reset (closing with unread bytes resets a TCP connection).
-    fn to_client(&self, bytes: &mut [u8], count: usize) -> bool {
+    fn forward(&self, bytes: &mut [u8], count: usize) -> bool {
         let Some((space, _)) = bytes.split_first_chunk_mut::<SERVER_HEADER>() else {
             return false;
         };

@@ -100,7 +100,7 @@ impl Up<'_> {
     fn pass(&mut self, mut bytes: &mut [u8]) -> Result<(), End> {
         while !bytes.is_empty() {
             let decoded = self.decoder.decode(bytes);
-            self.to_backend(bytes.get(..decoded.payload).unwrap_or_default())?;
+            self.forward(bytes.get(..decoded.payload).unwrap_or_default())?;
             match decoded.stop {
                 Stop::Drained => return Ok(()),
                 Stop::Signal(Signal::Ping(payload)) => drop(self.tunnel.sink.pong(&payload)),
@@ -113,7 +113,7 @@ impl Up<'_> {
         Ok(())
     }
 
-    fn to_backend(&mut self, payload: &[u8]) -> Result<(), End> {
+    fn forward(&mut self, payload: &[u8]) -> Result<(), End> {
         if payload.is_empty() || self.tunnel.backend_deaf.load(Ordering::Relaxed) {
             return Ok(());
         }

@@ -232,6 +232,7 @@ fn check_start([first, second, ..]: [u8; CLIENT_HEADER]) -> Result<OpCode, Viola
     }
 }
 
+#[allow(clippy::many_single_char_names, reason = "the bytes of one header")]
 fn parse_header(bytes: [u8; CLIENT_HEADER]) -> Result<Header, Violation> {
     let opcode = check_start(bytes)?;
     let [first, second, a, b, c, d, e, f, g, h, i, j, k, l] = bytes;
@@ -282,6 +283,7 @@ pub fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
 /// Writes the header of an unmasked, final frame to the end of `space`, and answers how long it is.
 ///
 /// `space` is what stands in front of the payload, so header and payload leave in one piece.
+#[allow(clippy::many_single_char_names, reason = "the bytes of one number")]
 pub fn header_before(space: &mut [u8; SERVER_HEADER], opcode: OpCode, length: usize) -> usize {
     let first = 0x80 | u8::from(opcode);
     let wide = (length as u64).to_be_bytes();

@@ -6,10 +6,16 @@
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use std::time::Duration;
+
 use tungstenite::protocol::frame::coding::Control;
 
 use super::codec::{close_frame, control_frame};
+use crate::net::live::Endable;
 use crate::net::transport::{Transport, Watch};
+
+/// How long a client may take to close after it was sent away.
+const DISMISSAL: Duration = Duration::from_secs(2);
 
 /// Sends frames on one websocket.
 pub struct Sink {
@@ -86,6 +92,12 @@ impl Sink {
         }
     }
 
+    /// Says goodbye to a client that no tunnel will serve, and waits a moment for its answer.
+    pub fn dismiss(&self, code: u16, reason: &str) {
+        let _ = self.post_close(Some((code, reason)));
+        self.transport.farewell(DISMISSAL);
+    }
+
     /// Whether a goodbye was said or is about to be.
     pub fn is_closing(&self) -> bool {
         self.lock().closing
@@ -115,5 +127,18 @@ impl Sink {
 
     fn lock(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A websocket that no tunnel serves yet.
+pub struct Unjoined(pub Arc<Sink>);
+
+impl Endable for Unjoined {
+    fn end(&self) {
+        let _ = self.0.post_close(Some((1001, "the server is stopping")));
+    }
+
+    fn abort(&self) {
+        self.0.transport.abort();
     }
 }

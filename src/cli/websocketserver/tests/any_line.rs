@@ -4,27 +4,11 @@ use proptest::prelude::*;
 
 use super::*;
 
-const VALUES: &[&str] = &[
-    "4",
-    "-1",
-    "a=1",
-    "envision 5",
-    "--",
-    "-",
-    "",
-    "text",
-    "*",
-    "[::1]",
-    "x/websocketserver.py",
-];
+const VALUES: &[&str] = &["4", "-1", "a=1", "envision 5", "--", "-", "", "text", "*", "[::1]", "x/websocketserver.py"];
 
 /// Words that a line may hold: flags, pieces of flags, values, and any bytes at all.
 fn any_word() -> impl Strategy<Value = OsString> {
-    let names: Vec<_> = COMMAND
-        .flags()
-        .flat_map(|flag| [Some(flag.long), flag.short])
-        .flatten()
-        .collect();
+    let names: Vec<_> = COMMAND.flags().flat_map(|flag| [Some(flag.long), flag.short]).flatten().collect();
     let name = prop::sample::select(names);
     prop_oneof![
         4 => name.clone().prop_map(OsString::from),

@@ -5,28 +5,13 @@ use crate::cli::help;
 
 #[test]
 fn help_and_version_come_before_everything_after_them() {
-    for line in [
-        "-h",
-        "--help",
-        "--hel",
-        "-h 1 2 3 --nonsense",
-        "--http_port x -h",
-    ] {
-        let Ok(Parsed::Help(text)) = parse(words(line), &[]) else {
-            panic!("{line}")
-        };
-        assert!(
-            text.contains("usage: websocketserver [FLAG ...] ws_server_port"),
-            "{text}"
-        );
+    for line in ["-h", "--help", "--hel", "-h 1 2 3 --nonsense", "--http_port x -h"] {
+        let Ok(Parsed::Help(text)) = parse(words(line), &[]) else { panic!("{line}") };
+        assert!(text.contains("usage: websocketserver [FLAG ...] ws_server_port"), "{text}");
     }
     for line in ["-V", "--version", "--vers", "-V -h", "4 -V --nonsense"] {
         let version = format!("websocketserver {}", env!("CARGO_PKG_VERSION"));
-        assert_eq!(
-            parse(words(line), &[]),
-            Ok(Parsed::Version(version)),
-            "{line}"
-        );
+        assert_eq!(parse(words(line), &[]), Ok(Parsed::Version(version)), "{line}");
     }
 }
 
@@ -36,17 +21,10 @@ fn help_names_every_flag_and_fits_a_terminal() {
     for flag in COMMAND.flags() {
         let head = format!("{} {}", flag.long, flag.metavar);
         assert!(text.contains(head.trim_end()), "{head} in {text}");
-        assert!(
-            flag.default
-                .is_none_or(|default| text.contains(default.split(' ').next().unwrap())),
-            "{flag:?}"
-        );
+        assert!(flag.default.is_none_or(|default| text.contains(default.split(' ').next().unwrap())), "{flag:?}");
     }
     for line in text.lines() {
-        assert!(
-            line.chars().count() <= 80 && line.trim_end() == line,
-            "{line:?}"
-        );
+        assert!(line.chars().count() <= 80 && line.trim_end() == line, "{line:?}");
     }
 }
 
@@ -63,12 +41,7 @@ fn names_in_the_table_are_distinct_and_well_formed() {
     let mut names: Vec<_> = COMMAND.flags().map(|flag| flag.long).collect();
     names.sort_unstable();
     assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
-    assert!(
-        names
-            .iter()
-            .all(|name| name.starts_with("--") && !name[2..].contains('-')),
-        "{names:?}"
-    );
+    assert!(names.iter().all(|name| name.starts_with("--") && !name[2..].contains('-')), "{names:?}");
 }
 
 #[test]

@@ -9,10 +9,7 @@ fn pyensight_on_this_machine() {
          --grpc_port 3 --grpc_use_tcp_sockets --grpc_allow_network_connections --grpc_disable_tls \
          --grpc_uds_pathname S/pyensight --local_session envision 5 --security_token T 4",
         |c| {
-            c.http = Some(HttpConfig {
-                directory: "S".into(),
-                port: 1,
-            });
+            c.http = Some(HttpConfig { directory: "S".into(), port: 1 });
             c.target = Some(target("localhost", 2));
             c.grpc = Some(GrpcConfig {
                 target: target("localhost", 3),
@@ -35,10 +32,7 @@ fn pyensight_in_a_container() {
          --security_token T --client_port 1999 --add_header instance_name=pim-1 --grpc_port 3 \
          --local_session envision 5",
         |c| {
-            c.http = Some(HttpConfig {
-                directory: "S".into(),
-                port: 1,
-            });
+            c.http = Some(HttpConfig { directory: "S".into(), port: 1 });
             c.target = Some(target("localhost", 1999));
             c.grpc = Some(GrpcConfig {
                 target: target("localhost", 3),
@@ -61,10 +55,7 @@ fn the_manual() {
         "--http_directory nexus --http_port 9000 --client_hostname localhost --client_port 5900 --verbose 1 9090",
         |c| {
             c.ws_port = Some(9090);
-            c.http = Some(HttpConfig {
-                directory: "nexus".into(),
-                port: 9000,
-            });
+            c.http = Some(HttpConfig { directory: "nexus".into(), port: 9000 });
             c.target = Some(target("localhost", 5900));
         },
     );
@@ -73,10 +64,7 @@ fn the_manual() {
          --verbose 1 28001",
         |c| {
             c.ws_port = Some(28001);
-            c.http = Some(HttpConfig {
-                directory: "nexus".into(),
-                port: 28000,
-            });
+            c.http = Some(HttpConfig { directory: "nexus".into(), port: 28000 });
             c.services.local_sessions = vec![envision(4)];
         },
     );
@@ -85,14 +73,8 @@ fn the_manual() {
 #[test]
 fn the_installation_is_above_the_script() {
     for (script, root) in [
-        (
-            "/x/CEI/nexus261/nexus_launcher/websocketserver.py",
-            Some("/x/CEI"),
-        ),
-        (
-            r"C:\x\CEI\nexus261\nexus_launcher\websocketserver.py",
-            Some(r"C:\x\CEI"),
-        ),
+        ("/x/CEI/nexus261/nexus_launcher/websocketserver.py", Some("/x/CEI")),
+        (r"C:\x\CEI\nexus261\nexus_launcher\websocketserver.py", Some(r"C:\x\CEI")),
         (r".\nexus261\nexus_launcher\websocketserver.py", Some(".")),
         ("nexus261/nexus_launcher/websocketserver.py", Some(".")),
         ("/nexus261/nexus_launcher/websocketserver.py", Some("/")),
@@ -114,11 +96,7 @@ fn the_flag_comes_before_the_script_and_that_before_the_environment() {
     let old = ("AWP_ROOT99", "/v99");
     let new = ("AWP_ROOT261", "/v261");
     let home = ("CEI_HOME", "/home");
-    check_in(
-        &[home],
-        &format!("{script} --install_root /flag 4"),
-        root("/flag"),
-    );
+    check_in(&[home], &format!("{script} --install_root /flag 4"), root("/flag"));
     check_in(&[home, new], &format!("{script} 4"), root("/s"));
     check_in(&[new, home], "4", root("/home"));
     check_in(&[new, home], "websocketserver.py 4", root("/home"));
@@ -128,25 +106,8 @@ fn the_flag_comes_before_the_script_and_that_before_the_environment() {
 
 #[test]
 fn variables_that_name_no_installation_are_passed_over() {
-    check_in(
-        &[
-            ("CEI_HOME", ""),
-            ("AWP_ROOT261", ""),
-            ("AWP_ROOT", "/a"),
-            ("AWP_ROOT2x", "/b"),
-        ],
-        "4",
-        |_| {},
-    );
-    check_in(
-        &[
-            ("CEI_HOME", ""),
-            ("AWP_ROOT261", ""),
-            ("AWP_ROOT251", "/v251"),
-        ],
-        "4",
-        |c| {
-            c.install_root = Some("/v251/CEI".into());
-        },
-    );
+    check_in(&[("CEI_HOME", ""), ("AWP_ROOT261", ""), ("AWP_ROOT", "/a"), ("AWP_ROOT2x", "/b")], "4", |_| {});
+    check_in(&[("CEI_HOME", ""), ("AWP_ROOT261", ""), ("AWP_ROOT251", "/v251")], "4", |c| {
+        c.install_root = Some("/v251/CEI".into());
+    });
 }

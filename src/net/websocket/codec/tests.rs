@@ -6,13 +6,13 @@ fn frame(first: u8, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
     let mut bytes = vec![first];
     let bit = if mask.is_some() { 0x80 } else { 0 };
     match payload.len() {
-        0..=125 => bytes.push(bit | payload.len() as u8),
-        126..=0xffff => {
-            bytes.push(bit | 126);
-            bytes.extend((payload.len() as u16).to_be_bytes());
+        short @ 0..=125 => bytes.push(bit | u8::try_from(short).unwrap()),
+        medium @ 126..=0xffff => {
+            bytes.push(bit | 0x7e);
+            bytes.extend(u16::try_from(medium).unwrap().to_be_bytes());
         }
         _ => {
-            bytes.push(bit | 127);
+            bytes.push(bit | 0x7f);
             bytes.extend((payload.len() as u64).to_be_bytes());
         }
     }
@@ -35,14 +35,14 @@ fn decode(wire: &[u8], split: usize) -> (Vec<u8>, Vec<Signal>, Option<Violation>
         let mut bytes = piece.to_vec();
         let mut rest = &mut bytes[..];
         while !rest.is_empty() {
-            let decoded = decoder.decode(rest);
-            payload.extend_from_slice(&rest[..decoded.payload]);
-            match decoded.stop {
+            let step = decoder.decode(rest);
+            payload.extend_from_slice(&rest[..step.payload]);
+            match step.stop {
                 Stop::Drained => break,
                 Stop::Signal(signal) => signals.push(signal),
                 Stop::Violation(violation) => return (payload, signals, Some(violation)),
             }
-            rest = &mut rest[decoded.used..];
+            rest = &mut rest[step.used..];
         }
     }
     (payload, signals, None)

@@ -1,0 +1,63 @@
+//! The REST API under `/v1/`: who may call it, and what it answers.
+
+use serde_json::json;
+
+use super::Server;
+use super::origin::{self, Caller};
+use super::token;
+use crate::net::http::request::Head;
+use crate::net::http::response::Response;
+
+/// Answers a call; `path` is what follows `/v1/`.
+pub(super) fn answer(server: &Server, head: &Head, path: &str) -> Response {
+    let caller = origin::caller(head, &server.config.allow_origins);
+    let guarded = server.config.security_token.is_some();
+    let response = if head.method == "OPTIONS" {
+        preflight(head)
+    } else if !has_token(server, head) {
+        Response::error(401, "the security token is missing or wrong")
+            .header("WWW-Authenticate", "Bearer realm=\"websocketserver\"")
+    } else if caller == Caller::Foreign && !guarded {
+        Response::error(403, "a page of another site may not call this API; see --allow_origin")
+    } else if head.method != "GET" && head.method != "HEAD" {
+        Response::error(405, "this API is called with GET").header("Allow", "GET, HEAD, OPTIONS")
+    } else {
+        call(server, head, path)
+    };
+    match origin::named(head) {
+        Some(origin) if guarded || caller != Caller::Foreign => {
+            response.header("Access-Control-Allow-Origin", origin).header("Vary", "Origin")
+        }
+        _ => response,
+    }
+}
+
+/// Whether the request carries the security token, or none is asked for.
+pub(super) fn has_token(server: &Server, head: &Head) -> bool {
+    token::is_authorised(head, server.config.security_token.as_deref())
+}
+
+/// What a browser asks before it lets a page call (Fetch standard, CORS preflight). It carries no token.
+fn preflight(head: &Head) -> Response {
+    let response = Response::empty(204).header("Allow", "GET, HEAD, OPTIONS");
+    if head.header("access-control-request-method").is_none() {
+        return response;
+    }
+    response
+        .header("Access-Control-Allow-Methods", "GET, PUT, OPTIONS")
+        .header("Access-Control-Allow-Headers", "authorization, content-type")
+        .header("Access-Control-Max-Age", "600")
+}
+
+fn call(server: &Server, head: &Head, path: &str) -> Response {
+    match path.trim_end_matches('/') {
+        "stop" => {
+            // HEAD asks and changes nothing.
+            if head.method == "GET" {
+                server.stop.request("/v1/stop");
+            }
+            Response::json(200, &json!({ "status": "stopping" })).closing()
+        }
+        _ => Response::error(404, "there is no such call in this API"),
+    }
+}
