@@ -1,0 +1,323 @@
+//! The real `websocketserver`, on ports that the system chose.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::process::Output;
+use super::wait::{DEADLINE, eventually, eventually_some};
+
+/// A running server. Dropping it kills it, by its own process id.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    status: Option<ExitStatus>,
+    output: Output,
+    log_file: Option<PathBuf>,
+}
+
+/// How a server is to be started.
+#[derive(Debug)]
+pub struct Builder {
+    ws_port: i32,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    cwd: Option<PathBuf>,
+    descriptors: Option<u32>,
+    log_file: Option<PathBuf>,
+    listeners: Option<usize>,
+}
+
+/// What a server that ended by itself left behind.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Everything on standard output.
+    pub stdout: String,
+    /// Everything on standard error.
+    pub stderr: String,
+}
+
+impl Server {
+    /// Starts the server with `args` beside `0 --bind_address 127.0.0.1` (and `--http_port 0` where files are
+    /// served), and waits until it listens.
+    ///
+    /// # Panics
+    /// When it does not listen within the deadline, or ends.
+    pub fn start<S: AsRef<OsStr>>(args: &[S]) -> Self {
+        Self::builder().args(args).start()
+    }
+
+    /// A server with more wishes than arguments.
+    pub fn builder() -> Builder {
+        Builder {
+            ws_port: 0,
+            args: Vec::new(),
+            env: Vec::new(),
+            cwd: None,
+            descriptors: None,
+            log_file: None,
+            listeners: None,
+        }
+    }
+
+    /// Runs the server with exactly `args` until it ends by itself: for `--help` and wrong command lines.
+    ///
+    /// # Panics
+    /// When it has not ended by the deadline.
+    pub fn run<S: AsRef<OsStr>>(args: &[S]) -> Finished {
+        let mut command = command();
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the server starts");
+        let (stdout, stderr) = (Output::default(), Output::default());
+        let readers = [
+            stdout.collect("stdout", child.stdout.take().expect("piped")),
+            stderr.collect("stderr", child.stderr.take().expect("piped")),
+        ];
+        let mut server = Self { child, status: None, output: Output::default(), log_file: None };
+        let status = server.wait_exit(DEADLINE);
+        for reader in readers {
+            reader.join().expect("the reader of a pipe does not panic");
+        }
+        Finished { status, stdout: stdout.text(), stderr: stderr.text() }
+    }
+
+    /// Port of the ws (or wss) listener.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn ws_port(&self) -> u16 {
+        self.port("ws").expect("a ws listener in the log")
+    }
+
+    /// Port of the http (or https) listener.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn http_port(&self) -> u16 {
+        self.port("http").expect("an http listener in the log")
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything the server has printed or logged so far.
+    pub fn log(&self) -> String {
+        let mut text = self.output.text();
+        if let Some(file) = &self.log_file {
+            text.push_str(&fs::read_to_string(file).unwrap_or_default());
+        }
+        text
+    }
+
+    /// Waits until `pattern` stands in the log.
+    ///
+    /// # Panics
+    /// When that takes longer than `deadline`.
+    #[track_caller]
+    pub fn wait_log(&self, pattern: &str, deadline: Duration) {
+        eventually(deadline, &format!("`{pattern}` in the log"), || self.log().contains(pattern));
+    }
+
+    /// Sends a signal to the server alone.
+    ///
+    /// # Panics
+    /// When the server is no longer there.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the server is there to be signalled");
+    }
+
+    /// How the server ended, if it has.
+    ///
+    /// # Panics
+    /// When it is not our child any more.
+    pub fn exit_status(&mut self) -> Option<ExitStatus> {
+        if self.status.is_none() {
+            self.status = self.child.try_wait().expect("a child of our own");
+        }
+        self.status
+    }
+
+    /// Waits until the server has ended.
+    ///
+    /// # Panics
+    /// When that takes longer than `deadline`.
+    #[track_caller]
+    pub fn wait_exit(&mut self, deadline: Duration) -> ExitStatus {
+        let ended = eventually_some(deadline, || self.exit_status());
+        ended.unwrap_or_else(|| panic!("the server had not ended after {deadline:?}"))
+    }
+
+    /// Resident memory in KiB.
+    pub fn rss_kib(&self) -> usize {
+        self.status_field("VmRSS:")
+    }
+
+    /// Number of threads.
+    pub fn threads(&self) -> usize {
+        self.status_field("Threads:")
+    }
+
+    /// Number of open file descriptors.
+    ///
+    /// # Panics
+    /// When the server is no longer there.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("the server is there").count()
+    }
+
+    fn status_field(&self, name: &str) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the server is there");
+        let value =
+            status.lines().find_map(|line| line.strip_prefix(name)).and_then(|v| v.split_ascii_whitespace().next());
+        value.and_then(|v| v.parse().ok()).unwrap_or_else(|| panic!("no {name} in {status}"))
+    }
+
+    fn port(&self, scheme: &str) -> Option<u16> {
+        listeners(&self.log())
+            .into_iter()
+            .find(|(found, _)| found.trim_end_matches('s') == scheme.trim_end_matches('s'))
+            .map(|(_, port)| port)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.exit_status().is_none() {
+            drop(self.child.kill());
+            drop(self.child.wait());
+        }
+    }
+}
+
+impl Builder {
+    /// The positional port: -1 is no ws listener.
+    pub fn ws_port(mut self, port: i32) -> Self {
+        self.ws_port = port;
+        self
+    }
+
+    /// More arguments.
+    pub fn args<S: AsRef<OsStr>>(mut self, args: &[S]) -> Self {
+        self.args.extend(args.iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// A variable of its environment.
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Its working directory.
+    pub fn cwd(mut self, directory: impl AsRef<Path>) -> Self {
+        self.cwd = Some(directory.as_ref().to_owned());
+        self
+    }
+
+    /// Its limit on open files (soft and hard, as `ulimit -n` sets it).
+    pub fn descriptors(mut self, limit: u32) -> Self {
+        self.descriptors = Some(limit);
+        self
+    }
+
+    /// Passes `--log_file`, and reads the log from there.
+    pub fn log_file(mut self, file: impl AsRef<Path>) -> Self {
+        self.log_file = Some(file.as_ref().to_owned());
+        self
+    }
+
+    /// How many listeners to wait for, where the arguments do not tell (0: do not wait).
+    pub fn listeners(mut self, count: usize) -> Self {
+        self.listeners = Some(count);
+        self
+    }
+
+    /// Starts the server and waits until it listens.
+    ///
+    /// # Panics
+    /// When it ends, or does not listen within the deadline.
+    pub fn start(self) -> Server {
+        let expected = self.listeners.unwrap_or(usize::from(self.ws_port >= 0) + usize::from(self.serves_files()));
+        let mut child = self.command().spawn().expect("the server starts");
+        let output = Output::default();
+        output.collect("server", child.stdout.take().expect("piped"));
+        output.collect("server", child.stderr.take().expect("piped"));
+        let mut server = Server { child, status: None, output, log_file: self.log_file };
+        eventually(DEADLINE, "the server listens", || {
+            if let Some(status) = server.exit_status() {
+                panic!("the server ended at start: {status}\n{}", server.log());
+            }
+            listeners(&server.log()).len() >= expected
+        });
+        server
+    }
+
+    fn serves_files(&self) -> bool {
+        self.args.iter().any(|arg| arg.to_string_lossy().starts_with("--http_directory"))
+    }
+
+    fn command(&self) -> Command {
+        let mut command = self.descriptors.map_or_else(command, limited);
+        command.arg(self.ws_port.to_string()).args(["--bind_address", "127.0.0.1"]);
+        if self.serves_files() && !self.args.iter().any(|arg| arg.to_string_lossy().starts_with("--http_port")) {
+            command.args(["--http_port", "0"]);
+        }
+        if let Some(file) = &self.log_file {
+            command.arg("--log_file").arg(file);
+        }
+        command.args(&self.args).envs(self.env.iter().map(|(name, value)| (name, value)));
+        if let Some(directory) = &self.cwd {
+            command.current_dir(directory);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+}
+
+/// The binary under test, without what the developer's own environment would tell it.
+fn command() -> Command {
+    clean(Command::new(env!("CARGO_BIN_EXE_websocketserver")))
+}
+
+/// The binary under a limit of open files. The shell replaces itself, so the process id is the server's.
+fn limited(descriptors: u32) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args([
+        "-c",
+        &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\""),
+        env!("CARGO_BIN_EXE_websocketserver"),
+    ]);
+    clean(shell)
+}
+
+fn clean(mut command: Command) -> Command {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text == "WEBSOCKETSERVER_SECURITY_TOKEN" || text == "CEI_HOME" || text.starts_with("AWP_ROOT") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// Scheme and port of each `listening on SCHEME://HOST:PORT` in a log.
+fn listeners(log: &str) -> Vec<(String, u16)> {
+    let urls = log.split("listening on ").skip(1);
+    urls.filter_map(|rest| {
+        let (scheme, rest) = rest.split_once("://")?;
+        let authority = rest.split(|c: char| c == '/' || c == '"' || c.is_whitespace()).next()?;
+        let port: String = authority.rsplit(':').next()?.chars().take_while(char::is_ascii_digit).collect();
+        // Text that is still being written could end within the number: only a finished line counts.
+        rest.contains('\n').then_some(())?;
+        Some((scheme.to_owned(), port.parse().ok()?))
+    })
+    .collect()
+}

@@ -1,0 +1,15 @@
+//! `websocketserver` as its users meet it: the real binary, real browsers, desktops and clients.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test says what is wrong by panicking, and prints what helps to find out why"
+)]
+
+mod desktop;
+mod first_steps;
+mod groundwork;
+mod interop;
+
+#[path = "../support/mod.rs"]
+mod support;
