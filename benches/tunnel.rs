@@ -17,15 +17,8 @@
 //! finishes one benchmark before it starts the next, so a slow minute would fall on one side of the ratio alone, and
 //! it knows neither CPU time of another process nor percentiles of a round trip. Here the ways take turns within each
 //! round, so a slow minute falls on all of them. Criterion measures what runs in one thread: the frame codec.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a benchmark prints its results"
-)]
-#![allow(
-    clippy::indexing_slicing,
-    reason = "a panic ends a benchmark, and nothing here comes from outside"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its results")]
+#![allow(clippy::indexing_slicing, reason = "a panic ends a benchmark, and nothing here comes from outside")]
 #![allow(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,

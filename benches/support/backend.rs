@@ -55,17 +55,13 @@ pub(crate) fn receive(
     while count < total {
         let got = stream.read(buffer)?;
         if got == 0 {
-            return Err(io::Error::other(format!(
-                "the backend got {count} of {total} bytes"
-            )));
+            return Err(io::Error::other(format!("the backend got {count} of {total} bytes")));
         }
         count += got;
         sink(&buffer[..got]);
     }
     if count > total {
-        return Err(io::Error::other(format!(
-            "the backend got {count} bytes instead of {total}"
-        )));
+        return Err(io::Error::other(format!("the backend got {count} bytes instead of {total}")));
     }
     Ok(())
 }
@@ -74,9 +70,7 @@ pub(crate) fn receive(
 pub(crate) fn expect_end(mut stream: &TcpStream) -> io::Result<()> {
     match stream.read(&mut [0; 64])? {
         0 => Ok(()),
-        more => Err(io::Error::other(format!(
-            "the backend got at least {more} bytes too many"
-        ))),
+        more => Err(io::Error::other(format!("the backend got at least {more} bytes too many"))),
     }
 }
 
@@ -89,9 +83,7 @@ pub(crate) fn echo(mut stream: &TcpStream, piece: usize) -> io::Result<()> {
             match stream.read(&mut buffer[have..])? {
                 0 if have == 0 => return Ok(()),
                 0 => {
-                    return Err(io::Error::other(
-                        "the client went away in the middle of a piece",
-                    ));
+                    return Err(io::Error::other("the client went away in the middle of a piece"));
                 }
                 count => have += count,
             }

@@ -50,11 +50,7 @@ pub(crate) struct Client {
 impl Client {
     /// A connection that carries bytes as they are.
     pub(crate) fn raw(stream: TcpStream) -> Self {
-        Self {
-            wire: Wire::Plain(stream),
-            frames: None,
-            early: Vec::new(),
-        }
+        Self { wire: Wire::Plain(stream), frames: None, early: Vec::new() }
     }
 
     /// A websocket, after its handshake.
@@ -79,15 +75,10 @@ impl Client {
         };
         let early = head.split_off(length);
         let accept = derive_accept_key(key.as_bytes());
-        if !head.starts_with(b"HTTP/1.1 101 ") || !String::from_utf8_lossy(&head).contains(&accept)
-        {
+        if !head.starts_with(b"HTTP/1.1 101 ") || !String::from_utf8_lossy(&head).contains(&accept) {
             return Err(refused(&head));
         }
-        Ok(Self {
-            wire,
-            frames: Some(Unframer::default()),
-            early,
-        })
+        Ok(Self { wire, frames: Some(Unframer::default()), early })
     }
 
     /// What to write so that `payload` arrives, in frames of so many bytes. Built once, written often.
@@ -95,8 +86,7 @@ impl Client {
         if self.frames.is_none() {
             return Ok(payload.to_vec());
         }
-        let mut bytes =
-            Vec::with_capacity(payload.len() + payload.len().div_ceil(frame) * LONGEST_HEADER);
+        let mut bytes = Vec::with_capacity(payload.len() + payload.len().div_ceil(frame) * LONGEST_HEADER);
         for piece in payload.chunks(frame) {
             push_frame(&mut bytes, OpCode::Data(Data::Binary), piece)?;
         }
@@ -109,11 +99,7 @@ impl Client {
     }
 
     /// Reads once and shows the payload in it, of which there may be none. `None` at the end of the connection.
-    pub(crate) fn receive(
-        &mut self,
-        buffer: &mut [u8],
-        mut sink: impl FnMut(&[u8]),
-    ) -> io::Result<Option<usize>> {
+    pub(crate) fn receive(&mut self, buffer: &mut [u8], mut sink: impl FnMut(&[u8])) -> io::Result<Option<usize>> {
         let early = std::mem::take(&mut self.early);
         if !early.is_empty() {
             return self.payload(&early, sink).map(Some);
@@ -134,16 +120,12 @@ impl Client {
         let mut count = 0;
         while count < total {
             let Some(got) = self.receive(buffer, &mut sink)? else {
-                return Err(io::Error::other(format!(
-                    "the client got {count} of {total} bytes"
-                )));
+                return Err(io::Error::other(format!("the client got {count} of {total} bytes")));
             };
             count += got;
         }
         if count > total {
-            return Err(io::Error::other(format!(
-                "the client got {count} bytes instead of {total}"
-            )));
+            return Err(io::Error::other(format!("the client got {count} bytes instead of {total}")));
         }
         Ok(())
     }
@@ -154,11 +136,7 @@ impl Client {
             Wire::Plain(stream) if self.frames.is_none() => stream.shutdown(Shutdown::Write),
             _ => {
                 let mut close = Vec::new();
-                push_frame(
-                    &mut close,
-                    OpCode::Control(Control::Close),
-                    &1000_u16.to_be_bytes(),
-                )?;
+                push_frame(&mut close, OpCode::Control(Control::Close), &1000_u16.to_be_bytes())?;
                 self.wire.write_all(&close)
             }
         }
@@ -172,16 +150,9 @@ impl Client {
             match self.receive(&mut buffer, |_| ()) {
                 Ok(Some(0)) => {}
                 Ok(Some(more)) => {
-                    return Err(io::Error::other(format!(
-                        "the client got at least {more} bytes too many"
-                    )));
+                    return Err(io::Error::other(format!("the client got at least {more} bytes too many")));
                 }
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::WouldBlock | io::ErrorKind::InvalidData
-                    ) =>
-                {
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::InvalidData) => {
                     return Err(error);
                 }
                 Ok(None) | Err(_) => return Ok(()),
@@ -255,20 +226,9 @@ impl Unframer {
 
 /// Appends one masked frame.
 fn push_frame(bytes: &mut Vec<u8>, opcode: OpCode, payload: &[u8]) -> io::Result<()> {
-    let header = FrameHeader {
-        opcode,
-        mask: Some(MASK),
-        ..FrameHeader::default()
-    };
-    header
-        .format(payload.len() as u64, bytes)
-        .map_err(io::Error::other)?;
-    bytes.extend(
-        payload
-            .iter()
-            .zip(MASK.iter().cycle())
-            .map(|(byte, key)| byte ^ key),
-    );
+    let header = FrameHeader { opcode, mask: Some(MASK), ..FrameHeader::default() };
+    header.format(payload.len() as u64, bytes).map_err(io::Error::other)?;
+    bytes.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, key)| byte ^ key));
     Ok(())
 }
 
@@ -280,8 +240,5 @@ fn broken(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error
 /// A handshake that did not end in a websocket, with the line that says why.
 fn refused(head: &[u8]) -> io::Error {
     let text = String::from_utf8_lossy(head);
-    io::Error::other(format!(
-        "no websocket: '{}'",
-        text.lines().next().unwrap_or_default()
-    ))
+    io::Error::other(format!("no websocket: '{}'", text.lines().next().unwrap_or_default()))
 }

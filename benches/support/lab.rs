@@ -64,59 +64,27 @@ impl Lab {
     /// Starts every proxy.
     pub(crate) fn open(settings: &Settings) -> io::Result<Self> {
         let backend = Backend::open()?;
-        let proxy = |name, scheme, process: Process| Variant {
-            name,
-            scheme,
-            port: process.port,
-            process: Some(process),
-        };
-        let direct = Variant {
-            name: "direct",
-            scheme: Scheme::Tcp,
-            port: backend.port,
-            process: None,
-        };
+        let proxy =
+            |name, scheme, process: Process| Variant { name, scheme, port: process.port, process: Some(process) };
+        let direct = Variant { name: "direct", scheme: Scheme::Tcp, port: backend.port, process: None };
 
         let files = tempfile::tempdir()?;
-        let (certificate, key) = (
-            files.path().join("certificate.pem"),
-            files.path().join("key.pem"),
-        );
-        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])
-            .map_err(io::Error::other)?;
+        let (certificate, key) = (files.path().join("certificate.pem"), files.path().join("key.pem"));
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).map_err(io::Error::other)?;
         fs::write(&certificate, made.cert.pem())?;
         fs::write(&key, made.signing_key.serialize_pem())?;
 
         let ws = server(&settings.server, backend.port, &[], "ws")?;
-        let tls_flags = [
-            "--cert".as_ref(),
-            certificate.as_path(),
-            "--key".as_ref(),
-            key.as_path(),
-        ];
+        let tls_flags = ["--cert".as_ref(), certificate.as_path(), "--key".as_ref(), key.as_path()];
         let wss = server(&settings.server, backend.port, &tls_flags, "wss")?;
         let variants = vec![
             direct,
-            proxy(
-                "relay 64 KiB",
-                Scheme::Tcp,
-                relay::start(64 << 10, backend.port)?,
-            ),
-            proxy(
-                "relay 256 KiB",
-                Scheme::Tcp,
-                relay::start(256 << 10, backend.port)?,
-            ),
+            proxy("relay 64 KiB", Scheme::Tcp, relay::start(64 << 10, backend.port)?),
+            proxy("relay 256 KiB", Scheme::Tcp, relay::start(256 << 10, backend.port)?),
             proxy("berth ws", Scheme::Ws, ws),
             proxy("berth wss", Scheme::Wss, wss),
         ];
-        Ok(Self {
-            backend,
-            variants,
-            bytes: settings.bytes,
-            tls: connector(&certificate)?,
-            _files: files,
-        })
+        Ok(Self { backend, variants, bytes: settings.bytes, tls: connector(&certificate)?, _files: files })
     }
 
     /// A client at the near end of a way; the far end waits to be accepted.
@@ -126,10 +94,7 @@ impl Lab {
             Scheme::Tcp => Ok(Client::raw(stream)),
             Scheme::Ws => Client::websocket(Wire::Plain(stream), variant.port),
             Scheme::Wss => {
-                let stream = self
-                    .tls
-                    .connect("127.0.0.1", stream)
-                    .map_err(io::Error::other)?;
+                let stream = self.tls.connect("127.0.0.1", stream).map_err(io::Error::other)?;
                 Client::websocket(Wire::Tls(Box::new(stream)), variant.port)
             }
         }
@@ -144,18 +109,8 @@ impl Lab {
 /// Starts the server of this build. No pings, since nothing but the payload shall move.
 fn server(program: &Path, target: u16, flags: &[&Path], scheme: &str) -> io::Result<Process> {
     let mut command = Command::new(program);
-    command.args([
-        "--bind_address",
-        "127.0.0.1",
-        "--client_hostname",
-        "127.0.0.1",
-    ]);
-    command.arg("--client_port").arg(target.to_string()).args([
-        "--heartbeat",
-        "0",
-        "--verbose",
-        "1",
-    ]);
+    command.args(["--bind_address", "127.0.0.1", "--client_hostname", "127.0.0.1"]);
+    command.arg("--client_port").arg(target.to_string()).args(["--heartbeat", "0", "--verbose", "1"]);
     command.args(flags).arg("0");
     Process::start(&mut command, scheme).map_err(|error| named(&error, "websocketserver"))
 }

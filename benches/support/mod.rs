@@ -51,12 +51,7 @@ pub(crate) fn run() -> io::Result<()> {
 
 /// All rounds of one scenario. The ways take turns within a round, and another one begins each time, so that none
 /// always follows the same neighbour.
-fn measure(
-    lab: &Lab,
-    scenario: &'static Scenario,
-    rounds: usize,
-    budget: std::time::Duration,
-) -> io::Result<Results> {
+fn measure(lab: &Lab, scenario: &'static Scenario, rounds: usize, budget: std::time::Duration) -> io::Result<Results> {
     let started = Instant::now();
     let mut results = Results::new(scenario, lab.variants.len());
     for round in 0..rounds {
@@ -76,9 +71,7 @@ fn measure(
 
 /// The result of a scoped thread; its panic as an error.
 fn joined<T>(handle: ScopedJoinHandle<'_, io::Result<T>>) -> io::Result<T> {
-    handle
-        .join()
-        .map_err(|_| io::Error::other("a thread of the benchmark panicked"))?
+    handle.join().map_err(|_| io::Error::other("a thread of the benchmark panicked"))?
 }
 
 /// The error, with where it happened.

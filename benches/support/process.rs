@@ -21,25 +21,18 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it and waits for its line `listening on SCHEME://127.0.0.1:PORT`.
     pub(crate) fn start(command: &mut Command, scheme: &str) -> io::Result<Self> {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take();
         // From here on a return kills the child.
         let mut process = Self { child, port: 0 };
         let output = output.ok_or_else(|| io::Error::other("the child has no output"))?;
         let (found, port) = sync_channel(1);
         let start = format!("listening on {scheme}://127.0.0.1:");
-        thread::Builder::new()
-            .name("bench-output".into())
-            .spawn(move || drain(output, &start, &found))?;
+        thread::Builder::new().name("bench-output".into()).spawn(move || drain(output, &start, &found))?;
         process.port = port
             .recv_timeout(START)
             .map_err(|_| io::Error::other("neither listened nor ended in time"))?
-            .map_err(|said| {
-                io::Error::other(format!("ended before it listened; it said: {said}"))
-            })?;
+            .map_err(|said| io::Error::other(format!("ended before it listened; it said: {said}")))?;
         Ok(process)
     }
 
@@ -54,12 +47,8 @@ impl Process {
         // The second field is the command's name in parentheses and may itself contain anything; after it come the
         // state as field 3, and utime, stime, cutime and cstime as fields 14 to 17.
         let after_name = stat.rsplit(')').next().unwrap_or_default();
-        let ticks: u64 = after_name
-            .split_ascii_whitespace()
-            .skip(11)
-            .take(4)
-            .filter_map(|field| field.parse::<u64>().ok())
-            .sum();
+        let ticks: u64 =
+            after_name.split_ascii_whitespace().skip(11).take(4).filter_map(|field| field.parse::<u64>().ok()).sum();
         Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
     }
 }
@@ -97,8 +86,6 @@ fn drain(output: ChildStdout, start: &str, found: &SyncSender<Result<u16, String
 /// The port behind `start` in a line.
 fn announced_port(line: &str, start: &str) -> Option<u16> {
     let rest = line.split_once(start)?.1;
-    let digits = rest
-        .find(|c: char| !c.is_ascii_digit())
-        .map_or(rest, |end| &rest[..end]);
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).map_or(rest, |end| &rest[..end]);
     digits.parse().ok()
 }

@@ -15,10 +15,7 @@ pub(crate) const ARGUMENT: &str = "relay-for-bench";
 /// Starts a relay to a port, with a buffer of so many bytes in each direction.
 pub(crate) fn start(buffer: usize, target: u16) -> io::Result<Process> {
     let mut command = Command::new(std::env::current_exe()?);
-    command
-        .arg(ARGUMENT)
-        .arg(buffer.to_string())
-        .arg(target.to_string());
+    command.arg(ARGUMENT).arg(buffer.to_string()).arg(target.to_string());
     Process::start(&mut command, "tcp")
 }
 
@@ -43,8 +40,7 @@ fn carry(client: &TcpStream, target: SocketAddr, buffer: usize) -> io::Result<()
     let target = &connect(target)?;
     client.set_nodelay(true)?;
     thread::scope(|scope| {
-        let down =
-            thread::Builder::new().spawn_scoped(scope, move || pump(target, client, buffer))?;
+        let down = thread::Builder::new().spawn_scoped(scope, move || pump(target, client, buffer))?;
         pump(client, target, buffer)?;
         super::joined(down)
     })

@@ -13,10 +13,7 @@ pub(crate) struct Results {
 
 impl Results {
     pub(crate) fn new(scenario: &'static Scenario, variants: usize) -> Self {
-        Self {
-            scenario,
-            values: vec![vec![Vec::new(); variants]; scenario.figures.len()],
-        }
+        Self { scenario, values: vec![vec![Vec::new(); variants]; scenario.figures.len()] }
     }
 
     /// Takes the values of one measurement, in the order of the figures.
@@ -30,10 +27,7 @@ impl Results {
     pub(crate) fn print(&self, variants: &[Variant]) {
         for (figure, values) in self.scenario.figures.iter().zip(&self.values) {
             let rounds = values[YARDSTICK].len();
-            println!(
-                "\n{}: {}; rounds: {rounds}",
-                self.scenario.name, figure.title
-            );
+            println!("\n{}: {}; rounds: {rounds}", self.scenario.name, figure.title);
             let yardstick = middle(figure, &values[YARDSTICK]);
             for (variant, values) in variants.iter().zip(values) {
                 let Some(value) = middle(figure, values) else {
@@ -43,10 +37,7 @@ impl Results {
                 let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 let digits = figure.digits;
                 let ratio = ratio(Some(value), yardstick);
-                println!(
-                    "  {:<14} {value:>10.digits$}  ({least:.digits$}..{most:.digits$})  x {ratio}",
-                    variant.name
-                );
+                println!("  {:<14} {value:>10.digits$}  ({least:.digits$}..{most:.digits$})  x {ratio}", variant.name);
             }
         }
     }
@@ -124,10 +115,7 @@ fn ratio(value: Option<f64>, yardstick: Option<f64>) -> String {
 pub(crate) fn machine() -> String {
     let text = |path| fs::read_to_string(path).unwrap_or_default();
     let cpu = text("/proc/cpuinfo");
-    let model = cpu
-        .lines()
-        .find(|line| line.starts_with("model name"))
-        .and_then(|line| line.split(": ").nth(1));
+    let model = cpu.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split(": ").nth(1));
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let load = text("/proc/loadavg");
     format!(

@@ -55,19 +55,11 @@ pub(crate) enum Middle {
 
 /// A rate or a latency.
 const fn timed(title: &'static str, digits: usize) -> Figure {
-    Figure {
-        title,
-        digits,
-        middle: Middle::Median,
-    }
+    Figure { title, digits, middle: Middle::Median }
 }
 
 /// CPU time of the proxy's process.
-const CPU: Figure = Figure {
-    title: "proxy's CPU, s/GiB (less is better)",
-    digits: 2,
-    middle: Middle::Mean,
-};
+const CPU: Figure = Figure { title: "proxy's CPU, s/GiB (less is better)", digits: 2, middle: Middle::Mean };
 
 const ALL: &[Scenario] = &[
     Scenario {
@@ -93,10 +85,7 @@ const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "round trip of 64 bytes on one core",
-        figures: &[
-            timed("median, µs (less is better)", 1),
-            timed("99th percentile, µs (less is better)", 1),
-        ],
+        figures: &[timed("median, µs (less is better)", 1), timed("99th percentile, µs (less is better)", 1)],
         run: |lab, variant| {
             let _one_core = OneCore::hold(variant.id())?;
             round_trips(lab, variant)
@@ -119,17 +108,10 @@ const ALL: &[Scenario] = &[
 
 /// The scenarios that were asked for.
 pub(crate) fn chosen(settings: &Settings) -> io::Result<Vec<&'static Scenario>> {
-    let chosen: Vec<_> = ALL
-        .iter()
-        .filter(|scenario| scenario.name.contains(&settings.only))
-        .collect();
+    let chosen: Vec<_> = ALL.iter().filter(|scenario| scenario.name.contains(&settings.only)).collect();
     if chosen.is_empty() {
         let names: Vec<_> = ALL.iter().map(|scenario| scenario.name).collect();
-        return Err(io::Error::other(format!(
-            "no row contains '{}'; there are: {}",
-            settings.only,
-            names.join("; ")
-        )));
+        return Err(io::Error::other(format!("no row contains '{}'; there are: {}", settings.only, names.join("; "))));
     }
     Ok(chosen)
 }
@@ -163,9 +145,8 @@ fn down(lab: &Lab, variant: &Variant, piece: usize, total: usize) -> io::Result<
     let cpu = variant.cpu_seconds()?;
     let seconds = thread::scope(|scope| {
         let started = Instant::now();
-        let sender = named(scope, "bench-backend", || {
-            (0..total / piece.len()).try_for_each(|_| (&stream).write_all(&piece))
-        })?;
+        let sender =
+            named(scope, "bench-backend", || (0..total / piece.len()).try_for_each(|_| (&stream).write_all(&piece)))?;
         client.receive_all(total, &mut buffer, |_| ())?;
         let ended = Instant::now();
         joined(sender).map(|()| ended - started)
@@ -196,10 +177,7 @@ fn round_trips(lab: &Lab, variant: &Variant) -> io::Result<Vec<f64>> {
     client.expect_end()?;
     times.sort_unstable();
     let micros = |time: Duration| time.as_secs_f64() * 1e6;
-    Ok(vec![
-        micros(times[times.len() / 2]),
-        micros(times[times.len() * 99 / 100]),
-    ])
+    Ok(vec![micros(times[times.len() / 2]), micros(times[times.len() * 99 / 100])])
 }
 
 /// Whole connections: handshake, a small message there and back, and the end seen from both sides.
@@ -211,9 +189,7 @@ fn connections(lab: &Lab, variant: &Variant, at_a_time: usize) -> io::Result<Vec
         let mut threads = Vec::new();
         for _ in 0..at_a_time {
             threads.push(named(scope, "bench-backend", || serve(lab, &to_accept))?);
-            threads.push(named(scope, "bench-client", || {
-                (0..each).try_for_each(|_| visit(lab, variant))
-            })?);
+            threads.push(named(scope, "bench-client", || (0..each).try_for_each(|_| visit(lab, variant)))?);
         }
         threads.into_iter().try_for_each(joined)?;
         Ok::<_, io::Error>(started.elapsed())
@@ -224,10 +200,7 @@ fn connections(lab: &Lab, variant: &Variant, at_a_time: usize) -> io::Result<Vec
 /// Takes connections and echoes, as long as any are to come.
 fn serve(lab: &Lab, to_accept: &AtomicUsize) -> io::Result<()> {
     let one_less = |left: usize| left.checked_sub(1);
-    while to_accept
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
-        .is_ok()
-    {
+    while to_accept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
         backend::echo(&lab.backend.accept()?, SMALL)?;
     }
     Ok(())
@@ -253,11 +226,7 @@ fn exchange(client: &mut Client, message: &[u8]) -> io::Result<()> {
             sequence = sequence.wrapping_add(1);
         }
     })?;
-    if right {
-        Ok(())
-    } else {
-        Err(io::Error::other("the echo differs from what was sent"))
-    }
+    if right { Ok(()) } else { Err(io::Error::other("the echo differs from what was sent")) }
 }
 
 /// Ends a connection from the client's side; nothing more may arrive at either end.
@@ -271,12 +240,7 @@ fn close(client: &mut Client, stream: TcpStream) -> io::Result<()> {
 }
 
 /// MiB/s, and the proxy's CPU seconds per GiB since `before`.
-fn throughput(
-    variant: &Variant,
-    total: usize,
-    time: Duration,
-    before: Option<f64>,
-) -> io::Result<Vec<f64>> {
+fn throughput(variant: &Variant, total: usize, time: Duration, before: Option<f64>) -> io::Result<Vec<f64>> {
     let mib = total as f64 / MIB as f64;
     let mut values = vec![mib / time.as_secs_f64()];
     if let (Some(before), Some(after)) = (before, variant.cpu_seconds()?) {
@@ -296,7 +260,5 @@ fn named<'scope, 'env, T: Send + 'scope>(
     name: &str,
     work: impl FnOnce() -> io::Result<T> + Send + 'scope,
 ) -> io::Result<ScopedJoinHandle<'scope, io::Result<T>>> {
-    thread::Builder::new()
-        .name(name.into())
-        .spawn_scoped(scope, work)
+    thread::Builder::new().name(name.into()).spawn_scoped(scope, work)
 }

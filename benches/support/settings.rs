@@ -49,18 +49,12 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// A number from the environment, within its limits.
-fn number<T: FromStr + PartialOrd + Debug>(
-    name: &str,
-    default: T,
-    limits: RangeInclusive<T>,
-) -> io::Result<T> {
+fn number<T: FromStr + PartialOrd + Debug>(name: &str, default: T, limits: RangeInclusive<T>) -> io::Result<T> {
     let Some(text) = variable(name) else {
         return Ok(default);
     };
     match text.parse() {
         Ok(value) if limits.contains(&value) => Ok(value),
-        _ => Err(io::Error::other(format!(
-            "{name} is '{text}', not a number in {limits:?}"
-        ))),
+        _ => Err(io::Error::other(format!("{name} is '{text}', not a number in {limits:?}"))),
     }
 }

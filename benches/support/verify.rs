@@ -53,9 +53,7 @@ fn compare(direction: &str, expected: u64, arrived: u64) -> io::Result<()> {
     if expected == arrived {
         return Ok(());
     }
-    Err(io::Error::other(format!(
-        "{direction}: checksum {arrived:x} instead of {expected:x}"
-    )))
+    Err(io::Error::other(format!("{direction}: checksum {arrived:x} instead of {expected:x}")))
 }
 
 /// The bytes, cut into all sizes in turn.
