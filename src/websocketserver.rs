@@ -3,6 +3,7 @@
 pub mod ansys;
 pub mod config;
 mod origin;
+mod registry;
 mod rest;
 mod route;
 mod token;

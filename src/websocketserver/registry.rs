@@ -1,0 +1,284 @@
+//! The registry: one thread that owns every slot, token and deadline, and what others ask of it.
+//!
+//! It never does I/O and waits for nobody: launches run on threads of their own and report back, and every answer goes
+//! into a channel with room for it.
+
+mod claim;
+pub(crate) mod state;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::launch::{self, Context, Report, Running, Started};
+use super::services::ServiceSpec;
+use crate::sys::thread;
+use claim::Cell;
+pub(crate) use claim::{Claim, Order};
+pub(crate) use state::{Options, Phase, Refused, Rules};
+use state::{ClaimId, Effect, LaunchId, Note, State};
+
+/// Messages that may wait. Senders wait for room, the registry never waits for them.
+const INBOX: usize = 1_024;
+
+/// What a reservation is answered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reservation {
+    pub(crate) token: String,
+    pub(crate) index: u32,
+}
+
+/// One slot at one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct InstanceStatus {
+    pub(crate) index: usize,
+    pub(crate) phase: Phase,
+    pub(crate) token: String,
+    /// Seconds since 1970 at the reservation; 0 while free.
+    pub(crate) timestamp: f64,
+    pub(crate) options: Options,
+    /// Until the reservation or launch expires.
+    pub(crate) expires_in: Option<Duration>,
+    pub(crate) connections: usize,
+    /// Payload bytes of its tunnels at work, to the service and from it.
+    pub(crate) bytes: (u64, u64),
+    pub(crate) error: Option<String>,
+}
+
+enum Message {
+    Reserve { service: usize, token: String, options: Options, reply: Sender<Result<Reservation, Refused>> },
+    Release { token: String, reply: Sender<Result<(), Refused>> },
+    Claim { token: String, cell: Arc<Cell>, reply: Sender<Result<ClaimId, Refused>> },
+    Connected(ClaimId),
+    Unclaim(ClaimId),
+    Status { reply: Sender<Vec<Vec<InstanceStatus>>> },
+    Report(LaunchId, Report),
+    ShutDown { done: Sender<()> },
+}
+
+/// Asks the registry. Clones ask the same one.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    inbox: Sender<Message>,
+    services: Arc<Vec<Arc<ServiceSpec>>>,
+}
+
+/// Starts the registry's thread for `services`.
+///
+/// # Errors
+/// No thread can be made.
+pub(crate) fn start(
+    services: Arc<Vec<Arc<ServiceSpec>>>,
+    rules: Rules,
+    context: Arc<Context>,
+) -> io::Result<(Handle, JoinHandle<()>)> {
+    let (sender, inbox) = bounded(INBOX);
+    let counts: Vec<u32> = services.iter().map(|service| service.count).collect();
+    let actor = Actor {
+        state: State::new(rules, &counts),
+        services: Arc::clone(&services),
+        context,
+        cells: HashMap::new(),
+        running: HashMap::new(),
+        reports: sender.clone(),
+        next_claim: 0,
+        ending: None,
+    };
+    let thread = thread::spawn("registry", move || actor.run(&inbox))?;
+    Ok((Handle { inbox: sender, services }, thread))
+}
+
+impl Handle {
+    /// The services, in the order of the status.
+    pub(crate) fn services(&self) -> &[Arc<ServiceSpec>] {
+        &self.services
+    }
+
+    /// Reserves an instance of a service.
+    pub(crate) fn reserve(&self, service: usize, options: Options) -> Result<Reservation, Refused> {
+        let token = uuid::Uuid::new_v4().to_string();
+        self.ask(|reply| Message::Reserve { service, token, options, reply }).unwrap_or(Err(Refused::Stopping))
+    }
+
+    /// Frees a reservation, whatever has become of it.
+    pub(crate) fn release(&self, token: &str) -> Result<(), Refused> {
+        self.ask(|reply| Message::Release { token: token.to_owned(), reply }).unwrap_or(Err(Refused::Stopping))
+    }
+
+    /// Claims the instance of a reservation for one websocket.
+    pub(crate) fn claim(&self, token: &str) -> Result<Claim, Refused> {
+        let (cell, orders) = Cell::new();
+        let message = |reply| Message::Claim { token: token.to_owned(), cell: Arc::clone(&cell), reply };
+        let id = self.ask(message).unwrap_or(Err(Refused::Stopping))?;
+        Ok(Claim::new(id, self.inbox.clone(), cell, orders))
+    }
+
+    /// The slots of each service.
+    pub(crate) fn status(&self) -> Vec<Vec<InstanceStatus>> {
+        self.ask(|reply| Message::Status { reply }).unwrap_or_default()
+    }
+
+    /// Ends everything; true when nothing runs any more before `time` has passed.
+    pub(crate) fn shut_down(&self, time: Duration) -> bool {
+        let (done, wait) = bounded(1);
+        self.inbox.send(Message::ShutDown { done }).is_err() || wait.recv_timeout(time).is_ok()
+    }
+
+    /// `None` when the registry has ended.
+    fn ask<T>(&self, message: impl FnOnce(Sender<T>) -> Message) -> Option<T> {
+        let (reply, answer) = bounded(1);
+        self.inbox.send(message(reply)).ok()?;
+        answer.recv().ok()
+    }
+}
+
+struct Actor {
+    state: State<Started>,
+    services: Arc<Vec<Arc<ServiceSpec>>>,
+    context: Arc<Context>,
+    cells: HashMap<ClaimId, Arc<Cell>>,
+    running: HashMap<LaunchId, Running>,
+    reports: Sender<Message>,
+    next_claim: ClaimId,
+    ending: Option<Sender<()>>,
+}
+
+impl Actor {
+    fn run(mut self, inbox: &Receiver<Message>) {
+        loop {
+            let message = match self.state.next_deadline() {
+                Some(deadline) => inbox.recv_deadline(deadline).ok(),
+                None => inbox.recv().ok(),
+            };
+            // On a busy channel the deadline is never reported, so the clock is looked at after every message.
+            let now = Instant::now();
+            self.state.expire(now);
+            if let Some(message) = message {
+                self.handle(now, message);
+            }
+            for effect in self.state.take_effects() {
+                self.apply(effect);
+            }
+            if self.state.is_idle()
+                && let Some(done) = self.ending.take()
+            {
+                let _ = done.send(());
+                return;
+            }
+        }
+    }
+
+    fn handle(&mut self, now: Instant, message: Message) {
+        match message {
+            Message::Reserve { service, token, options, reply } => {
+                let result = self.state.reserve(now, service, token.clone(), options, seconds_since_1970());
+                let _ = reply.send(result.map(|index| Reservation { token, index }));
+            }
+            Message::Release { token, reply } => drop(reply.send(self.state.release(&token))),
+            Message::Claim { token, cell, reply } => {
+                self.next_claim += 1;
+                let claim = self.next_claim;
+                let result = self.state.claim(now, claim, &token);
+                if result.is_ok() {
+                    self.cells.insert(claim, cell);
+                }
+                let _ = reply.send(result.map(|()| claim));
+            }
+            Message::Connected(claim) => self.state.connected(claim),
+            Message::Unclaim(claim) => {
+                self.cells.remove(&claim);
+                self.state.unclaim(now, claim);
+            }
+            Message::Status { reply } => drop(reply.send(self.status(now))),
+            Message::Report(launch, report) => self.report(launch, report),
+            Message::ShutDown { done } => {
+                self.ending = Some(done);
+                self.state.shut_down();
+            }
+        }
+    }
+
+    fn report(&mut self, launch: LaunchId, report: Report) {
+        match report {
+            Report::Started(started) => self.state.started(launch, &started),
+            Report::Exited { reason, failed } => self.state.exited(launch, &reason, failed),
+            Report::Gone => {
+                self.running.remove(&launch);
+                self.state.gone(launch);
+            }
+        }
+    }
+
+    fn apply(&mut self, effect: Effect<Started>) {
+        match effect {
+            Effect::Launch { launch, service, index, token, options } => {
+                let Some(spec) = self.services.get(service) else {
+                    return;
+                };
+                log::info!("{} #{index}: launching", spec.name);
+                let order = launch::Order { launch, spec: Arc::clone(spec), index, token, options };
+                let reports = self.reports.clone();
+                // A report to a registry that has ended is of no interest.
+                let report = move |report| drop(reports.send(Message::Report(launch, report)));
+                self.running.insert(launch, launch::start(order, &self.context, report));
+            }
+            Effect::Stop { launch } => {
+                if let Some(running) = self.running.get(&launch) {
+                    running.stop();
+                }
+            }
+            Effect::Ready { claim, started } => self.order(claim, Order::Ready(started)),
+            Effect::Close { claim, code, reason } => self.order(claim, Order::Close { code, reason }),
+            Effect::Epitaph { claim, code, reason } => self.order(claim, Order::Epitaph { code, reason }),
+            Effect::Note { service, index, note } => self.note(service, index, &note),
+        }
+    }
+
+    fn order(&self, claim: ClaimId, order: Order) {
+        if let Some(cell) = self.cells.get(&claim) {
+            cell.order(order);
+        }
+    }
+
+    fn note(&self, service: usize, index: u32, note: &Note) {
+        let name = self.services.get(service).map_or("?", |service| service.name.as_str());
+        match note {
+            Note::Expired => log::info!("{name} #{index}: the reservation was not used in time and is reclaimed"),
+            Note::Failed(reason) => log::warn!("{name} #{index}: failed: {reason}"),
+            Note::Free => log::debug!("{name} #{index}: free"),
+        }
+    }
+
+    fn status(&self, now: Instant) -> Vec<Vec<InstanceStatus>> {
+        (0..self.services.len()).map(|service| self.service_status(service, now)).collect()
+    }
+
+    fn service_status(&self, service: usize, now: Instant) -> Vec<InstanceStatus> {
+        let slots = self.state.view(service).enumerate();
+        slots
+            .map(|(index, slot)| {
+                let cells = slot.claims.iter().filter_map(|claim| self.cells.get(claim));
+                let bytes = cells.map(|cell| cell.bytes()).fold((0, 0), |sum, bytes| (sum.0 + bytes.0, sum.1 + bytes.1));
+                InstanceStatus {
+                    index,
+                    phase: slot.phase,
+                    token: slot.token.to_owned(),
+                    timestamp: slot.timestamp,
+                    options: slot.options.cloned().unwrap_or_default(),
+                    expires_in: slot.deadline.map(|deadline| deadline.saturating_duration_since(now)),
+                    connections: slot.claims.len(),
+                    bytes,
+                    error: slot.error.map(str::to_owned),
+                }
+            })
+            .collect()
+    }
+}
+
+fn seconds_since_1970() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
