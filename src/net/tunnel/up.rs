@@ -103,9 +103,8 @@ impl Up<'_> {
             self.forward(bytes, &decoded.payload)?;
             match decoded.stop {
                 Stop::Drained => return Ok(()),
-                Stop::Full => {}
                 Stop::Signal(Signal::Ping(payload)) => drop(self.tunnel.sink.pong(&payload)),
-                Stop::Signal(Signal::Pong) => {}
+                Stop::Full | Stop::Signal(Signal::Pong) => {}
                 Stop::Signal(Signal::Close(close)) => return Err(End::ClientClosed(close.map(|(code, _)| code))),
                 Stop::Violation(violation) => return Err(End::Violation(violation)),
             }
