@@ -27,6 +27,8 @@ pub fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
             break;
         };
         match TcpStream::connect_timeout(&address, rest) {
+            // A port in the range that clients' ports are taken from may connect to itself while nobody listens.
+            Ok(stream) if stream.local_addr().ok() == stream.peer_addr().ok() => last = "connection refused".to_owned(),
             Ok(stream) => {
                 tune(&stream).map_err(|error| name(error.to_string()))?;
                 return Ok(stream);

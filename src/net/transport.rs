@@ -9,6 +9,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendFlags, send};
 
 use super::tls::{Acceptor, TlsSession};
@@ -237,6 +238,18 @@ impl Transport {
     /// Cuts the connection; wakes both threads.
     pub fn abort(&self) {
         let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    /// Whether the peer has closed or reset its side, although there may be bytes left to read.
+    pub fn peer_has_hung_up(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        let wanted = PollFlags::RDHUP;
+        #[cfg(not(target_os = "linux"))]
+        let wanted = PollFlags::HUP;
+        let mut fds = [PollFd::new(&self.socket, wanted)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let found = poll(&mut fds, Some(&now)).unwrap_or_default();
+        found > 0 && fds.iter().any(|fd| fd.revents().intersects(wanted | PollFlags::HUP | PollFlags::ERR))
     }
 
     /// Sets how long a read waits; `None` is for ever.

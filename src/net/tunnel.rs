@@ -48,7 +48,11 @@ pub struct Tunnel {
     /// The backend takes no more: what the client still sends is read and dropped.
     backend_deaf: AtomicBool,
     ending: Ending,
+    epitaph: Option<Epitaph>,
 }
+
+/// Asked when the backend has closed: the close code and reason to pass on, if it did not end well or has a last word.
+pub type Epitaph = Box<dyn Fn() -> Option<(u16, String)> + Send + Sync>;
 
 /// What a tunnel did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,11 +77,26 @@ impl Tunnel {
             down_bytes: AtomicU64::new(0),
             backend_deaf: AtomicBool::new(false),
             ending: Ending::default(),
+            epitaph: None,
         }
     }
 
+    /// Asks `epitaph` why the backend has closed, before the client is told.
+    #[must_use]
+    pub fn with_epitaph(mut self, epitaph: Epitaph) -> Self {
+        self.epitaph = Some(epitaph);
+        self
+    }
+
+    /// Payload bytes so far, up and down.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.up_bytes.load(Ordering::Relaxed), self.down_bytes.load(Ordering::Relaxed))
+    }
+
     /// Carries bytes until either side ends. `early` is what the client sent together with its handshake.
-    pub fn run(&self, early: Vec<u8>) -> Summary {
+    ///
+    /// `client_gone` is dropped as soon as the client is, while the backend may still be reading what was sent to it.
+    pub fn run<G: Send>(&self, early: Vec<u8>, client_gone: G) -> Summary {
         if let Err(error) = self.prepare() {
             self.ending.because(End::ClientLost(error.to_string()));
             return self.summary();
@@ -94,7 +113,7 @@ impl Tunnel {
                 return;
             }
             let _done = self.ending.done_on_drop(Pump::Up, &self.backend);
-            self.pump_up(early);
+            self.pump_up(early, client_gone);
         });
         self.farewell();
         self.summary()
@@ -152,11 +171,7 @@ impl Tunnel {
     }
 
     fn summary(&self) -> Summary {
-        Summary {
-            up: self.up_bytes.load(Ordering::Relaxed),
-            down: self.down_bytes.load(Ordering::Relaxed),
-            end: self.ending.reason(),
-        }
+        Summary { up: self.bytes().0, down: self.bytes().1, end: self.ending.reason() }
     }
 }
 

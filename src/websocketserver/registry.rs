@@ -19,8 +19,8 @@ use super::services::ServiceSpec;
 use crate::sys::thread;
 use claim::Cell;
 pub(crate) use claim::{Claim, Order};
-pub(crate) use state::{Options, Phase, Refused, Rules};
 use state::{ClaimId, Effect, LaunchId, Note, State};
+pub(crate) use state::{Options, Phase, Refused, Rules};
 
 /// Messages that may wait. Senders wait for room, the registry never waits for them.
 const INBOX: usize = 1_024;
@@ -262,7 +262,8 @@ impl Actor {
         slots
             .map(|(index, slot)| {
                 let cells = slot.claims.iter().filter_map(|claim| self.cells.get(claim));
-                let bytes = cells.map(|cell| cell.bytes()).fold((0, 0), |sum, bytes| (sum.0 + bytes.0, sum.1 + bytes.1));
+                let bytes =
+                    cells.map(|cell| cell.bytes()).fold((0, 0), |sum, bytes| (sum.0 + bytes.0, sum.1 + bytes.1));
                 InstanceStatus {
                     index,
                     phase: slot.phase,

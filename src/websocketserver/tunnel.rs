@@ -72,7 +72,7 @@ pub(super) fn serve(websocket: Websocket, target: &Target, heartbeat: Option<Dur
     let tunnel = Arc::new(Tunnel::new(sink, backend, heartbeat));
     permit.watch(&tunnel);
     log::info!("tunnel {id}: {peer} to {name} opened");
-    let Summary { up, down, end } = tunnel.run(early);
+    let Summary { up, down, end } = tunnel.run(early, ());
     let seconds = began.elapsed().as_secs_f64();
     let level = if end.is_normal() { log::Level::Info } else { log::Level::Warn };
     log::log!(

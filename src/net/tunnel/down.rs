@@ -16,7 +16,7 @@ use crate::net::websocket::codec::{SERVER_HEADER, header_before};
 impl Tunnel {
     /// Runs until the backend ends, then says goodbye to the client and waits for its answer.
     pub(super) fn pump_down(&self) {
-        let end = self.carry_down();
+        let end = self.hear_epitaph(self.carry_down());
         let goodbye = match &end {
             End::BackendLost(why) => Some((1011, why.as_str())),
             _ => Some((1000, "")),
@@ -29,6 +29,19 @@ impl Tunnel {
         self.ending.because(end);
         self.ending.done(Pump::Down);
         self.await_client();
+    }
+
+    /// A backend that was launched may have ended for a reason that its last bytes do not tell.
+    fn hear_epitaph(&self, end: End) -> End {
+        let heard = match (&end, &self.epitaph) {
+            (End::BackendClosed | End::BackendLost(_), Some(epitaph)) if !self.sink.is_closing() => epitaph(),
+            _ => None,
+        };
+        match heard {
+            Some((1000, _)) => End::BackendClosed,
+            Some((_, reason)) => End::BackendLost(reason),
+            None => end,
+        }
     }
 
     /// What the client sent before it saw our close frame still goes to the backend, as long as it comes.

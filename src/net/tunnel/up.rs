@@ -1,7 +1,7 @@
 //! The upper pump: from the client to the backend, and the client's health.
 
 use std::io::{self, IoSlice};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -21,7 +21,7 @@ struct Up<'a> {
 
 impl Tunnel {
     /// Runs until the client is done or gone, then sees to the end of the tunnel.
-    pub(super) fn pump_up(&self, mut early: Vec<u8>) {
+    pub(super) fn pump_up<G>(&self, mut early: Vec<u8>, client_gone: G) {
         let mut up = Up { tunnel: self, decoder: Decoder::default(), pulse: self.pulse() };
         let end = match up.pass(&mut early) {
             Ok(()) => {
@@ -31,11 +31,11 @@ impl Tunnel {
             Err(end) => end,
         };
         self.ending.because(end.clone());
-        self.client_is_done(&end);
+        self.client_is_done(&end, client_gone);
     }
 
     /// The backend gets an end after everything sent; what it has still to say is heard out for a bounded time.
-    fn client_is_done(&self, end: &End) {
+    fn client_is_done<G>(&self, end: &End, client_gone: G) {
         self.ending.done(Pump::Up);
         match end {
             End::ClientLost(_) | End::ClientSilent(_) => self.transport().abort(),
@@ -52,6 +52,7 @@ impl Tunnel {
             End::ClientEnded => self.transport().abort(),
             _ => {}
         }
+        drop(client_gone);
         if !self.ending.wait(Pump::Down, BACKEND_LINGER) {
             let _ = self.backend.shutdown(Shutdown::Both);
             // A client that takes nothing may hold the lower pump in a write.
@@ -133,7 +134,7 @@ impl Up<'_> {
                 stalled = true;
                 // The client is not read meanwhile; a proxy between must still see life.
                 self.beat();
-                gone += u32::from(has_hung_up(tunnel.transport().socket()));
+                gone += u32::from(tunnel.transport().peer_has_hung_up());
                 if gone > 1 { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
             }
         });
@@ -150,17 +151,4 @@ impl Up<'_> {
             }
         }
     }
-}
-
-/// Whether the peer has closed or reset its side, although there may be bytes left to read.
-fn has_hung_up(socket: &TcpStream) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    #[cfg(target_os = "linux")]
-    let wanted = PollFlags::RDHUP;
-    #[cfg(not(target_os = "linux"))]
-    let wanted = PollFlags::HUP;
-    let mut fds = [PollFd::new(socket, wanted)];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    let found = poll(&mut fds, Some(&now)).unwrap_or_default();
-    found > 0 && fds.iter().any(|fd| fd.revents().intersects(wanted | PollFlags::HUP | PollFlags::ERR))
 }
