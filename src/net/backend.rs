@@ -39,6 +39,16 @@ pub fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
     Err(name(last))
 }
 
+/// Connects to a Unix socket. The answer is a stream socket like any other: all that is done with it here is reading,
+/// writing, timeouts and shutdown.
+///
+/// # Errors
+/// The path is no socket, or nobody listens on it.
+pub fn connect_unix(path: &std::path::Path) -> io::Result<TcpStream> {
+    let stream = std::os::unix::net::UnixStream::connect(path)?;
+    Ok(TcpStream::from(std::os::fd::OwnedFd::from(stream)))
+}
+
 /// Sets what every TCP socket here has: no delay for small writes, and keepalive.
 ///
 /// # Errors

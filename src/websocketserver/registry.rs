@@ -52,7 +52,7 @@ pub(crate) struct InstanceStatus {
 enum Message {
     Reserve { service: usize, token: String, options: Options, reply: Sender<Result<Reservation, Refused>> },
     Release { token: String, reply: Sender<Result<(), Refused>> },
-    Claim { token: String, cell: Arc<Cell>, reply: Sender<Result<ClaimId, Refused>> },
+    Claim { token: String, cell: Arc<Cell>, reply: Sender<Result<(ClaimId, String), Refused>> },
     Connected(ClaimId),
     Unclaim(ClaimId),
     Status { reply: Sender<Vec<Vec<InstanceStatus>>> },
@@ -186,7 +186,7 @@ impl Actor {
                 if result.is_ok() {
                     self.cells.insert(claim, cell);
                 }
-                let _ = reply.send(result.map(|()| claim));
+                let _ = reply.send(result.map(|(service, index)| (claim, format!("{} #{index}", self.name(service)))));
             }
             Message::Connected(claim) => self.state.connected(claim),
             Message::Unclaim(claim) => {
@@ -244,8 +244,12 @@ impl Actor {
         }
     }
 
+    fn name(&self, service: usize) -> &str {
+        self.services.get(service).map_or("?", |service| service.name.as_str())
+    }
+
     fn note(&self, service: usize, index: u32, note: &Note) {
-        let name = self.services.get(service).map_or("?", |service| service.name.as_str());
+        let name = self.name(service);
         match note {
             Note::Expired => log::info!("{name} #{index}: the reservation was not used in time and is reclaimed"),
             Note::Failed(reason) => log::warn!("{name} #{index}: failed: {reason}"),

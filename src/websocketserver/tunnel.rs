@@ -1,17 +1,23 @@
 //! Which target a websocket is for, and its life from handshake to end.
 
+mod claimed;
+
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Server;
 use super::config::Target;
 use super::origin::{self, Caller};
+use super::registry::Claim;
 use crate::net::backend;
 use crate::net::http::connection::Websocket;
 use crate::net::http::query;
 use crate::net::http::request::Head;
+use crate::net::live::Permit;
 use crate::net::tunnel::{Summary, Tunnel};
-use crate::net::websocket::sink::Unjoined;
+use crate::net::websocket::sink::{Sink, Unjoined};
+use claimed::{Missed, Waiting};
 
 /// A no that the client sees as an HTTP answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,26 +30,39 @@ fn refuse<T>(status: u16, sentence: &str) -> Result<T, Refusal> {
     Err(Refusal { status, sentence: sentence.to_owned() })
 }
 
-/// Chooses the target: the token decides, the path says nothing.
-pub(super) fn choose(server: &Server, head: &Head) -> Result<Target, Refusal> {
+/// What a websocket is connected to.
+pub(super) enum Way {
+    /// The fixed target.
+    Fixed(Target),
+    /// The instance of a reservation; its endpoint by name, `None` is the first.
+    Claimed(Claim, Option<String>),
+}
+
+/// Chooses the way: the token decides, the path says nothing.
+pub(super) fn choose(server: &Server, head: &Head) -> Result<Way, Refusal> {
     let config = &server.config;
     let caller = origin::caller(head, &config.allow_origins);
     let pairs = query::parse(head.query.as_deref().unwrap_or_default());
-    let token = query::get(&pairs, "token");
+    let token = query::get(&pairs, "token").filter(|token| !token.is_empty());
     // A token is a proof of its own, unless origins are listed explicitly.
     if caller == Caller::Foreign && (token.is_none() || !config.allow_origins.is_empty()) {
         return refuse(403, "a page of another site may not connect; see --allow_origin");
     }
-    if token.is_some() {
-        return refuse(403, "the token is unknown, expired or released");
-    }
-    match &config.target {
-        Some(target) => Ok(target.clone()),
-        // A cookie may be left over from another session, so it decides only where nothing else does.
-        None if cookie(head, "token").is_some() => refuse(403, "the token is unknown, expired or released"),
-        None => refuse(404, "there is no target without a token: --client_port was not given"),
+    let claim = |token: &str| {
+        let claim = server.registry.claim(token);
+        claim.map(|claim| Way::Claimed(claim, query::get(&pairs, "endpoint").map(str::to_owned)))
+    };
+    // A cookie may be left over from another session: it decides only where it is known or nothing else does.
+    match (token, cookie(head, "token"), &config.target) {
+        (Some(token), _, _) => claim(token).or_else(|_| refuse(403, UNKNOWN_TOKEN)),
+        (None, Some(token), Some(target)) => claim(token).or_else(|_| Ok(Way::Fixed(target.clone()))),
+        (None, Some(token), None) => claim(token).or_else(|_| refuse(403, UNKNOWN_TOKEN)),
+        (None, None, Some(target)) => Ok(Way::Fixed(target.clone())),
+        (None, None, None) => refuse(404, "there is no target without a token: --client_port was not given"),
     }
 }
+
+const UNKNOWN_TOKEN: &str = "the token is unknown, expired or released";
 
 /// The value of a cookie (RFC 6265 section 4.2).
 fn cookie<'a>(head: &'a Head, name: &'a str) -> Option<&'a str> {
@@ -54,29 +73,75 @@ fn cookie<'a>(head: &'a Head, name: &'a str) -> Option<&'a str> {
         .map(|(_, value)| value)
 }
 
-/// Connects the target and tunnels until either side ends.
-pub(super) fn serve(websocket: Websocket, target: &Target, heartbeat: Option<Duration>) {
+/// What the log says of a tunnel.
+struct Names {
+    id: u64,
+    peer: SocketAddr,
+    target: String,
+}
+
+/// Connects the backend and tunnels until either side ends.
+pub(super) fn serve(websocket: Websocket, way: Way, heartbeat: Option<Duration>, patience: Duration) {
     let Websocket { sink, early, peer, permit } = websocket;
-    let name = backend::show(&target.host, target.port);
-    let id = permit.id();
     permit.watch(&Arc::new(Unjoined(Arc::clone(&sink))));
-    let backend = match backend::connect(&target.host, target.port) {
-        Ok(backend) => backend,
-        Err(reason) => {
-            log::warn!("tunnel {id}: {peer}: {reason}");
-            sink.dismiss(1011, &reason);
-            return;
+    let id = permit.id();
+    match way {
+        Way::Fixed(target) => {
+            let names = Names { id, peer, target: backend::show(&target.host, target.port) };
+            match backend::connect(&target.host, target.port) {
+                Ok(backend) => {
+                    let tunnel = Arc::new(Tunnel::new(sink, backend, heartbeat));
+                    run(&tunnel, &names, &permit, early, ());
+                }
+                Err(reason) => dismiss(&sink, &names, 1011, &reason),
+            }
         }
-    };
+        Way::Claimed(claim, endpoint) => {
+            let names = Names { id, peer, target: claim.instance().to_owned() };
+            match Waiting::new(&claim, &sink, heartbeat).connect(endpoint.as_deref(), patience) {
+                Ok(backend) => serve_claim(claim, backend, &sink, &names, &permit, early, heartbeat),
+                Err(Missed::Close(code, reason)) => {
+                    drop(claim);
+                    dismiss(&sink, &names, code, &reason);
+                }
+                Err(Missed::ClientGone) => log::info!("tunnel {id}: {peer} left before {} was there", names.target),
+            }
+        }
+    }
+}
+
+fn serve_claim(
+    claim: Claim,
+    backend: TcpStream,
+    sink: &Arc<Sink>,
+    names: &Names,
+    permit: &Permit,
+    early: Vec<u8>,
+    heartbeat: Option<Duration>,
+) {
+    let epitaphs = Box::new(claim.epitaphs());
+    let tunnel = Arc::new(Tunnel::new(Arc::clone(sink), backend, heartbeat).with_epitaph(epitaphs));
+    claim.attach(&tunnel);
+    run(&tunnel, names, permit, early, claim);
+}
+
+fn dismiss(sink: &Sink, names: &Names, code: u16, reason: &str) {
+    let Names { id, peer, target } = names;
+    log::warn!("tunnel {id}: {peer} to {target} closed with {code}: {reason}");
+    sink.dismiss(code, reason);
+}
+
+/// Tunnels; `client_gone` is given back when the client is gone.
+fn run<G: Send>(tunnel: &Arc<Tunnel>, names: &Names, permit: &Permit, early: Vec<u8>, client_gone: G) {
+    let Names { id, peer, target } = names;
+    permit.watch(tunnel);
+    log::info!("tunnel {id}: {peer} to {target} opened");
     let began = Instant::now();
-    let tunnel = Arc::new(Tunnel::new(sink, backend, heartbeat));
-    permit.watch(&tunnel);
-    log::info!("tunnel {id}: {peer} to {name} opened");
-    let Summary { up, down, end } = tunnel.run(early, ());
+    let Summary { up, down, end } = tunnel.run(early, client_gone);
     let seconds = began.elapsed().as_secs_f64();
     let level = if end.is_normal() { log::Level::Info } else { log::Level::Warn };
     log::log!(
         level,
-        "tunnel {id}: {peer} to {name} ended after {seconds:.1} s, {up} bytes up, {down} bytes down: {end}"
+        "tunnel {id}: {peer} to {target} ended after {seconds:.1} s, {up} bytes up, {down} bytes down: {end}"
     );
 }

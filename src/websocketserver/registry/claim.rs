@@ -58,14 +58,25 @@ impl Cell {
 /// The websocket's end of a claim.
 pub(crate) struct Claim {
     id: ClaimId,
+    instance: String,
     inbox: Sender<Message>,
     cell: Arc<Cell>,
     orders: Receiver<Order>,
 }
 
 impl Claim {
-    pub(super) fn new(id: ClaimId, inbox: Sender<Message>, cell: Arc<Cell>, orders: Receiver<Order>) -> Self {
-        Self { id, inbox, cell, orders }
+    pub(super) fn new(
+        (id, instance): (ClaimId, String),
+        inbox: Sender<Message>,
+        cell: Arc<Cell>,
+        orders: Receiver<Order>,
+    ) -> Self {
+        Self { id, instance, inbox, cell, orders }
+    }
+
+    /// Name and index of the instance, for the log.
+    pub(crate) fn instance(&self) -> &str {
+        &self.instance
     }
 
     /// Waits for an order, at most `time`.

@@ -209,8 +209,8 @@ impl<S: Clone> State<S> {
         self.tokens.get(token).copied().ok_or(Refused::UnknownToken)
     }
 
-    /// A websocket came with `token`. `Ready` follows, or `Close`.
-    pub(crate) fn claim(&mut self, now: Instant, claim: ClaimId, token: &str) -> Result<(), Refused> {
+    /// A websocket came with `token`: for which service and index. `Ready` follows, or `Close`.
+    pub(crate) fn claim(&mut self, now: Instant, claim: ClaimId, token: &str) -> Result<(usize, u32), Refused> {
         let id = self.find(token)?;
         self.claims.insert(claim, id);
         self.slot(id).claims.insert(claim);
@@ -222,7 +222,8 @@ impl<S: Clone> State<S> {
         if let Some(started) = self.slot(id).started.clone() {
             self.effects.push(Effect::Ready { claim, started });
         }
-        Ok(())
+        let slot = self.slot(id);
+        Ok((slot.service, slot.index))
     }
 
     /// The claim's tunnel has begun.

@@ -31,7 +31,7 @@ impl Story {
             "release" => self.state.release(words[1]).map_or_else(|refused| format!("{refused:?}"), |()| String::new()),
             "claim" => {
                 let claimed = self.state.claim(now, number(1), words[2]);
-                claimed.map_or_else(|refused| format!("{refused:?}"), |()| String::new())
+                claimed.map_or_else(|refused| format!("{refused:?}"), |_| String::new())
             }
             verb => {
                 match verb {
