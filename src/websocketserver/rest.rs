@@ -1,5 +1,7 @@
 //! The REST API under `/v1/`: who may call it, and what it answers.
 
+pub(super) mod services;
+
 use serde_json::json;
 
 use super::Server;
@@ -14,7 +16,7 @@ pub(super) fn answer(server: &Server, head: &Head, path: &str) -> Response {
     let guarded = server.config.security_token.is_some();
     let response = if head.method == "OPTIONS" {
         preflight(head)
-    } else if !has_token(server, head) {
+    } else if !has_token(server, head) && !services::is_group_call(server, head, path) {
         Response::error(401, "the security token is missing or wrong")
             .header("WWW-Authenticate", "Bearer realm=\"websocketserver\"")
     } else if caller == Caller::Foreign && !guarded {
@@ -50,14 +52,21 @@ fn preflight(head: &Head) -> Response {
 }
 
 fn call(server: &Server, head: &Head, path: &str) -> Response {
-    match path.trim_end_matches('/') {
-        "stop" => {
-            // HEAD asks and changes nothing.
-            if head.method == "GET" {
+    let path = path.trim_end_matches('/');
+    let (verb, argument) = path.split_once('/').unwrap_or((path, ""));
+    // HEAD asks and changes nothing.
+    let changes = head.method == "GET";
+    match (verb, argument) {
+        ("status", "") => services::status(server),
+        ("reserve", name) if !name.is_empty() && changes => services::reserve(server, head, name),
+        ("release", token) if !token.is_empty() && changes => services::release(server, token),
+        ("stop", "") => {
+            if changes {
                 server.stop.request("/v1/stop");
             }
             Response::json(200, &json!({ "status": "stopping" })).closing()
         }
-        _ => Response::error(404, "there is no such call in this API"),
+        ("reserve" | "release", name) if !name.is_empty() => Response::empty(200),
+        _ => Response::error(404, "there is no such call in this API; see /v1/status"),
     }
 }
