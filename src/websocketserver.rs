@@ -5,6 +5,9 @@ pub mod config;
 mod origin;
 mod registry;
 mod rest;
+mod services;
+mod status_page;
+mod launch;
 mod route;
 mod token;
 mod tunnel;
@@ -37,6 +40,7 @@ const ABORT_PATIENCE: Duration = Duration::from_secs(2);
 struct Server {
     config: Config,
     site: Option<Site>,
+    registry: registry::Handle,
     stop: Stop,
 }
 

@@ -2,6 +2,7 @@
 
 pub mod connection;
 pub mod files;
+pub mod html;
 pub mod query;
 pub mod request;
 pub mod response;

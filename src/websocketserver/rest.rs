@@ -58,6 +58,7 @@ fn call(server: &Server, head: &Head, path: &str) -> Response {
     let changes = head.method == "GET";
     match (verb, argument) {
         ("status", "") => services::status(server),
+        ("status_view", "") => services::status_view(server),
         ("reserve", name) if !name.is_empty() && changes => services::reserve(server, head, name),
         ("release", token) if !token.is_empty() && changes => services::release(server, token),
         ("stop", "") => {

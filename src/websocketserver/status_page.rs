@@ -7,7 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::registry::{InstanceStatus, Phase};
 use super::rest::services::state_name;
-use crate::net::http::html::escape;
+use crate::net::http::html::{escape, human_size};
 use crate::net::http::response::Response;
 
 const TEMPLATE: &str = include_str!("status_page.html");
@@ -72,8 +72,8 @@ fn instance_row(rows: &mut String, slot: &InstanceStatus, now: f64) {
          <td class=\"error\">{}</td><td>{button}</td></tr>",
         slot.index,
         slot.connections,
-        amount(slot.bytes.0),
-        amount(slot.bytes.1),
+        human_size(slot.bytes.0),
+        human_size(slot.bytes.1),
         escape(slot.error.as_deref().unwrap_or_default()),
     );
 }
@@ -87,22 +87,6 @@ fn duration(seconds: f64) -> String {
         7_200..172_800 => format!("{} h", seconds / 3_600),
         _ => format!("{} d", seconds / 86_400),
     }
-}
-
-/// `512 B`, `1.5 KiB`, …
-fn amount(bytes: u64) -> String {
-    let units = ["KiB", "MiB", "GiB", "TiB"];
-    if bytes < 1_024 {
-        return format!("{bytes} B");
-    }
-    #[allow(clippy::cast_precision_loss, reason = "two digits are shown")]
-    let mut value = bytes as f64 / 1_024.0;
-    let mut unit = 0;
-    while value >= 1_024.0 && unit + 1 < units.len() {
-        value /= 1_024.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", units.get(unit).unwrap_or(&"TiB"))
 }
 
 #[cfg(test)]
@@ -149,7 +133,6 @@ mod tests {
     #[test]
     fn figures_are_short() {
         assert_eq!([0.4, 119.0, 121.0, 7_300.0, 200_000.0].map(duration), ["0 s", "119 s", "2 min", "2 h", "2 d"]);
-        assert_eq!([0, 1_023, 1_536, 5 << 40].map(amount), ["0 B", "1023 B", "1.5 KiB", "5.0 TiB"]);
         assert_eq!(duration(-3.0), "0 s");
     }
 }

@@ -1,4 +1,4 @@
-//! Text inside HTML.
+//! Text inside HTML, and sizes for people.
 
 /// Text that may stand between tags and in attributes with double quotes.
 pub fn escape(text: &str) -> String {
@@ -14,6 +14,18 @@ pub fn escape(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// A size in the unit that leaves one to four digits before the point.
+pub fn human_size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let Some(power) = bytes.checked_ilog2().map(|log| log / 10).filter(|&power| power > 0) else {
+        return format!("{bytes} B");
+    };
+    let unit = UNITS.get(power as usize - 1).unwrap_or(&"");
+    // In 128 bits, so that tenths of the largest file fit.
+    let tenths = (u128::from(bytes) * 10) >> (10 * power);
+    format!("{}.{} {unit}", tenths / 10, tenths % 10)
 }
 
 #[cfg(test)]

@@ -1,12 +1,16 @@
 //! The calls about services: reserve, release, status.
 
+use std::time::SystemTime;
+
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::super::Server;
 use super::super::launch;
 use super::super::registry::{InstanceStatus, Options, Phase, Refused};
 use super::super::services::ServiceSpec;
+use super::super::status_page;
 use super::super::token::{self, SECURITY_TOKEN};
 use crate::net::http::query;
 use crate::net::http::request::Head;
@@ -91,6 +95,15 @@ pub(super) fn status(server: &Server) -> Response {
         })
         .collect();
     Response::json(200, &Value::Array(list)).header("Cache-Control", "no-store")
+}
+
+/// `/v1/status_view`
+pub(super) fn status_view(server: &Server) -> Response {
+    let instances = server.registry.status();
+    let names = server.registry.services().iter().map(|service| service.name.as_str());
+    let listed: Vec<_> = names.zip(instances.iter().map(Vec::as_slice)).collect();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    status_page::page(&listed, now.as_secs_f64(), &Uuid::new_v4().simple().to_string())
 }
 
 /// Existing clients read the first four keys; the others are ours.

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, Dir, FileType, statat};
 
+use super::super::html::{escape, human_size};
 use super::super::query;
 use super::super::request::Head;
 use super::conditions::date;
@@ -190,33 +191,6 @@ fn print_entry(page: &mut String, entry: &Entry, query: &str) {
 fn without_order(query: &str) -> String {
     let ordering = |part: &&str| matches!(part.split('=').next(), Some("" | "sort" | "order"));
     query.split('&').filter(|part| !ordering(part)).flat_map(|part| [part, "&"]).collect()
-}
-
-fn human_size(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    let Some(power) = bytes.checked_ilog2().map(|log| log / 10).filter(|&power| power > 0) else {
-        return format!("{bytes} B");
-    };
-    let unit = UNITS.get(power as usize - 1).unwrap_or(&"");
-    // In 128 bits, so that tenths of the largest file fit.
-    let tenths = (u128::from(bytes) * 10) >> (10 * power);
-    format!("{}.{} {unit}", tenths / 10, tenths % 10)
-}
-
-/// Text that may stand between tags and in attributes with double quotes.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(letter),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]
