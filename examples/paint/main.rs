@@ -1,7 +1,7 @@
 //! A program to put behind a websocket: water that ripples where the mouse goes.
 //!
-//! `paint PORT` serves on that port. `paint COMMAND …` serves on a free port, and runs the command with `{port}` in its
-//! words replaced by that port; both end together.
+//! `paint PORT COLOUR` serves on that port, in blue, green or red. It is launched by `websocketserver` as a service says it
+//! in services.json, and stopped when its page is closed.
 //!
 //! What it speaks, on plain TCP: it sends width and height (16 bits each, big endian) and then pictures, four bytes per
 //! pixel (red, green, blue, 255). It reads drops: x and y, 16 bits each, big endian.
@@ -16,7 +16,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,38 +27,38 @@ const TICK: Duration = Duration::from_millis(33);
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    match run(&words) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("paint: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(words: &[String]) -> io::Result<ExitCode> {
-    let Some((first, rest)) = words.split_first() else {
-        return Err(io::Error::other("usage: paint PORT, or paint COMMAND … with {port} in it"));
+    let port = words.first().and_then(|port| port.parse().ok());
+    let Some((port, colour)) = port.zip(words.get(1).and_then(|name| colour(name))) else {
+        eprintln!("paint: usage: paint PORT blue|green|red");
+        return ExitCode::from(2);
     };
-    if let (Ok(port), []) = (first.parse(), rest) {
-        serve(&TcpListener::bind((Ipv4Addr::LOCALHOST, port))?);
-        return Ok(ExitCode::SUCCESS);
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(listener) => serve(&listener, colour),
+        Err(error) => eprintln!("paint: cannot listen on port {port}: {error}"),
     }
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let port = listener.local_addr()?.port().to_string();
-    thread::Builder::new().spawn(move || serve(&listener))?;
-    let status = Command::new(first).args(rest.iter().map(|word| word.replace("{port}", &port))).status()?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    ExitCode::FAILURE
 }
 
-fn serve(listener: &TcpListener) {
+/// Red, green and blue of still water.
+type Colour = [f32; 3];
+
+fn colour(name: &str) -> Option<Colour> {
+    match name {
+        "blue" => Some([20.0, 90.0, 150.0]),
+        "green" => Some([30.0, 130.0, 70.0]),
+        "red" => Some([160.0, 50.0, 40.0]),
+        _ => None,
+    }
+}
+
+fn serve(listener: &TcpListener, colour: Colour) {
     for client in listener.incoming().flatten() {
         // A client that leaves ends its pond.
-        let _ = thread::Builder::new().spawn(move || show(&client));
+        let _ = thread::Builder::new().spawn(move || show(&client, colour));
     }
 }
 
-fn show(mut client: &TcpStream) -> io::Result<()> {
+fn show(mut client: &TcpStream, colour: Colour) -> io::Result<()> {
     client.set_nodelay(true)?;
     client.set_nonblocking(true)?;
     let mut pond = Pond::new();
@@ -75,7 +75,7 @@ fn show(mut client: &TcpStream) -> io::Result<()> {
             pond.drop(tick * 7919 % WIDTH, tick * 104_729 % HEIGHT, 900.0);
         }
         pond.step();
-        pond.paint(&mut out);
+        pond.paint(colour, &mut out);
         client.set_nonblocking(false)?;
         client.write_all(&out)?;
         client.set_nonblocking(true)?;
@@ -139,13 +139,13 @@ impl Pond {
     }
 
     /// Light comes from the left: slopes are bright or dark.
-    fn paint(&self, out: &mut Vec<u8>) {
+    fn paint(&self, [red, green, blue]: Colour, out: &mut Vec<u8>) {
         for y in 0..HEIGHT {
             for x in 0..WIDTH {
                 let at = y * WIDTH + x;
                 let slope = self.now[at] - self.now[y * WIDTH + (x + 1).min(WIDTH - 1)];
                 let shade = |base: f32| (base + slope).clamp(0.0, 255.0) as u8;
-                out.extend([shade(20.0), shade(90.0), shade(150.0), 255]);
+                out.extend([shade(red), shade(green), shade(blue), 255]);
             }
         }
     }
