@@ -69,6 +69,8 @@ pub struct Websocket {
 pub trait Service: Send + Sync {
     /// Decides about one request.
     fn answer(&self, request: &Request<'_>) -> Answer;
+    /// Told of each answer's status.
+    fn answered(&self, _status: u16) {}
     /// Headers that every answer carries.
     fn extra_headers(&self) -> &[(String, String)];
 }
