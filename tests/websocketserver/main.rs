@@ -9,7 +9,10 @@
 mod desktop;
 mod first_steps;
 mod groundwork;
+mod hostile;
 mod interop;
+mod limits;
+mod smuggling;
 
 #[path = "../support/mod.rs"]
 mod support;
