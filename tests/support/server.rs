@@ -281,7 +281,9 @@ impl Builder {
             command.arg(self.ws_port.to_string()).args(["--bind_address", "127.0.0.1"]);
         }
         if !self.exact
-            && self.serves_files() && !self.args.iter().any(|arg| arg.to_string_lossy().starts_with("--http_port")) {
+            && self.serves_files()
+            && !self.args.iter().any(|arg| arg.to_string_lossy().starts_with("--http_port"))
+        {
             command.args(["--http_port", "0"]);
         }
         if let Some(file) = &self.log_file {

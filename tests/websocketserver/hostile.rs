@@ -202,6 +202,11 @@ fn heads_at_the_limits_are_served_and_one_byte_more_is_not() {
     let padding = |length: usize| format!("X: {}\r\n", "y".repeat(length - overhead));
     assert_eq!(ask("/hello.txt", &padding(16 * 1024)), 200, "16 KiB");
     assert_eq!(ask("/hello.txt", &padding(16 * 1024 + 1)), 431, "16 KiB and a byte");
+    // Wherever the pieces end in which it arrives.
+    let request = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", padding(20_000));
+    let mut conn = Conn::plain(server.http_port());
+    conn.send_in_pieces(request.as_bytes(), 16_383);
+    assert_eq!(http::read(&mut conn, "GET").unwrap().status, 431);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use crate::support::backend::Backend;
 use crate::support::http;
@@ -61,10 +61,11 @@ fn a_flood_beyond_the_descriptors_is_refused_and_the_tunnels_go_on() {
     tunnels.iter_mut().for_each(|ws| echoes(ws, 4));
 }
 
-/// Sets how many descriptors a running server may have.
-fn limit_descriptors(server: &Server, limit: u64) {
+/// Sets how many descriptors a running server may have; `None` is as many as this process.
+fn limit_descriptors(server: &Server, limit: Option<u64>) {
     let pid = Pid::from_raw(server.pid().try_into().unwrap());
-    prlimit(pid, Resource::Nofile, Rlimit { current: Some(limit), maximum: None }).unwrap();
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    prlimit(pid, Resource::Nofile, Rlimit { current: limit.or(maximum), maximum }).unwrap();
 }
 
 #[test]
@@ -73,22 +74,13 @@ fn an_acceptor_that_finds_no_descriptor_goes_on_when_there_are_some() {
     let server = Server::start(&backend.args());
     let mut tunnel = Ws::connect(server.ws_port());
     echoes(&mut tunnel, 1);
-    let highest = fs::read_dir(format!("/proc/{}/fd", server.pid()))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().to_str().unwrap().parse::<u64>().unwrap())
-        .max();
-    let mut waiting: Vec<Conn> = Vec::new();
-    // Gaps below the highest descriptor are filled first.
-    limit_descriptors(&server, highest.unwrap() + 1);
-    while !server.log().contains("cannot accept connections") {
-        let mut conn = Conn::plain(server.ws_port());
-        conn.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-        waiting.push(conn);
-        assert!(waiting.len() < 100);
-        drop(waiting.last_mut().unwrap().look(std::time::Duration::from_millis(50)));
-    }
+    let free = (0..).find(|number| !fs::exists(format!("/proc/{}/fd/{number}", server.pid())).unwrap());
+    limit_descriptors(&server, free);
+    let mut waiting: Vec<Conn> = (0..5).map(|_| Conn::plain(server.ws_port())).collect();
+    waiting.iter_mut().for_each(|conn| conn.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+    server.wait_log("cannot accept connections", DEADLINE);
     echoes(&mut tunnel, 2);
-    limit_descriptors(&server, 1024);
+    limit_descriptors(&server, None);
     for conn in &mut waiting {
         assert_eq!(http::read(conn, "GET").unwrap().status, 426);
     }

@@ -12,7 +12,10 @@ mod groundwork;
 mod hostile;
 mod interop;
 mod limits;
+mod origins;
+mod rest;
 mod smuggling;
+mod upgrade;
 
 #[path = "../support/mod.rs"]
 mod support;

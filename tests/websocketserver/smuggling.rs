@@ -72,7 +72,8 @@ fn framing_in_doubt_is_refused_and_ends_the_connection() {
 fn transfer_codings_in_doubt_are_refused() {
     let (_folder, server) = server();
     let port = server.http_port();
-    for coding in ["gzip, chunked", "xchunked", "chunked, identity", "chunked\r\nTransfer-Encoding: chunked", "identity", ""]
+    for coding in
+        ["gzip, chunked", "xchunked", "chunked, identity", "chunked\r\nTransfer-Encoding: chunked", "identity", ""]
     {
         let request = format!("GET /first.txt HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: {coding}\r\n\r\n");
         refused(port, &request, &[400, 501]);
