@@ -12,9 +12,11 @@ mod groundwork;
 mod hostile;
 mod interop;
 mod limits;
+mod logs;
 mod origins;
 mod rest;
 mod smuggling;
+mod tls;
 mod upgrade;
 
 #[path = "../support/mod.rs"]
