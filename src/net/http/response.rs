@@ -137,6 +137,26 @@ impl Response {
         self.body.length()
     }
 
+    /// The value of the first header with this name.
+    #[cfg(test)]
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The body as it would be sent.
+    #[cfg(test)]
+    pub(crate) fn body(&self) -> Vec<u8> {
+        use std::os::unix::fs::FileExt;
+        match &self.body {
+            Body::Bytes(bytes) => bytes.to_vec(),
+            Body::File { file, offset, length } => {
+                let mut bytes = vec![0; usize::try_from(*length).expect("a small file")];
+                file.read_exact_at(&mut bytes, *offset).expect("the file is as long as the answer says");
+                bytes
+            }
+        }
+    }
+
     /// Sends head and body.
     ///
     /// # Errors
