@@ -11,8 +11,9 @@ use crate::net::http::response::{Context, Response};
 use crate::net::transport::Transport;
 use crate::sys::thread;
 
-/// Refusals that may wait; more are dropped without a word.
-const QUEUE: usize = 64;
+/// Refusals that may wait; more are dropped without a word. Each holds a descriptor that no connection has been promised:
+/// those of two ports must fit into what `sys::limits` reserves.
+const QUEUE: usize = 8;
 /// What each step of a refusal may cost the thread that refuses.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// First byte of a TLS client, who could not read the answer.
