@@ -89,7 +89,7 @@ fn request_lines_in_doubt_are_refused() {
     let (_folder, server) = server();
     for (line, statuses) in [
         ("GET  /first.txt HTTP/1.1", [400, 400]),
-        ("GET /first.txt  HTTP/1.1", [400, 400]),
+        ("GET /first.txt  HTTP/1.1", [400, 505]),
         ("GET /first.txt HTTP/1.1 ", [400, 505]),
         ("GET /first.txt\tHTTP/1.1", [400, 400]),
         (" GET /first.txt HTTP/1.1", [400, 400]),
