@@ -47,7 +47,9 @@ fn a_crowd_that_drips_its_heads_delays_nobody() {
         })
         .collect();
     for round in 0..5 {
-        crowd.iter_mut().for_each(|conn| conn.send(b"x"));
+        for conn in &mut crowd {
+            conn.send(b"x");
+        }
         promptly("a running tunnel", || {
             tunnel.send(&Frame::binary([round]));
             assert_eq!(tunnel.take_data(1), [round]);

@@ -17,6 +17,13 @@ fn echoes(ws: &mut Ws, byte: u8) {
     assert_eq!(ws.take_data(1), [byte]);
 }
 
+#[track_caller]
+fn all_echo(tunnels: &mut [Ws], byte: u8) {
+    for ws in tunnels {
+        echoes(ws, byte);
+    }
+}
+
 /// Status of a request on a new connection; `None` when it is closed instead.
 fn status(port: u16) -> Option<u16> {
     let mut conn = Conn::plain(port);
@@ -39,10 +46,10 @@ fn beyond_max_connections_the_answer_is_503_until_there_is_room_again() {
         assert!(refusal.json()["error"].as_str().unwrap().contains("full"), "{}", refusal.text());
         assert_eq!(refusal.header("instance_name"), Some("pim-1"), "--add_header is for every answer");
     }
-    five.iter_mut().for_each(|ws| echoes(ws, 1));
+    all_echo(&mut five, 1);
     five.pop().unwrap().close();
     eventually(DEADLINE, "there is room again", || status(server.ws_port()) == Some(426));
-    five.iter_mut().for_each(|ws| echoes(ws, 2));
+    all_echo(&mut five, 2);
 }
 
 #[test]
@@ -51,14 +58,18 @@ fn a_flood_beyond_the_descriptors_is_refused_and_the_tunnels_go_on() {
     let server = Server::builder().args(&backend.args()).descriptors(64).start();
     let mut tunnels: Vec<Ws> = (0..3).map(|_| Ws::connect(server.ws_port())).collect();
     let mut flood: Vec<Conn> = (0..150).map(|_| Conn::plain(server.ws_port())).collect();
-    flood.iter_mut().for_each(|conn| drop(conn.try_send(b"GET / HTTP/1.1\r\nHost: h\r\n")));
-    tunnels.iter_mut().for_each(|ws| echoes(ws, 1));
+    for conn in &mut flood {
+        drop(conn.try_send(b"GET / HTTP/1.1\r\nHost: h\r\n"));
+    }
+    all_echo(&mut tunnels, 1);
     server.wait_log("refused", DEADLINE);
-    tunnels.iter_mut().for_each(|ws| echoes(ws, 2));
+    all_echo(&mut tunnels, 2);
     drop(flood);
     eventually(DEADLINE, "the server serves again", || status(server.ws_port()) == Some(426));
     echoes(&mut Ws::connect(server.ws_port()), 3);
-    tunnels.iter_mut().for_each(|ws| echoes(ws, 4));
+    all_echo(&mut tunnels, 4);
+    let log = server.log().to_ascii_lowercase();
+    assert!(!log.contains("too many open files"), "connections that were let in have theirs: {log}");
 }
 
 /// Sets how many descriptors a running server may have; `None` is as many as this process.
@@ -74,10 +85,12 @@ fn an_acceptor_that_finds_no_descriptor_goes_on_when_there_are_some() {
     let server = Server::start(&backend.args());
     let mut tunnel = Ws::connect(server.ws_port());
     echoes(&mut tunnel, 1);
-    let free = (0..).find(|number| !fs::exists(format!("/proc/{}/fd/{number}", server.pid())).unwrap());
+    let free = (0..1_000).find(|number| !fs::exists(format!("/proc/{}/fd/{number}", server.pid())).unwrap());
     limit_descriptors(&server, free);
     let mut waiting: Vec<Conn> = (0..5).map(|_| Conn::plain(server.ws_port())).collect();
-    waiting.iter_mut().for_each(|conn| conn.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+    for conn in &mut waiting {
+        conn.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    }
     server.wait_log("cannot accept connections", DEADLINE);
     echoes(&mut tunnel, 2);
     limit_descriptors(&server, None);

@@ -165,9 +165,11 @@ impl Unread {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut stdout = child.stdout.take().unwrap();
         let mut text = Vec::new();
-        let mut bytes = stdout.by_ref().bytes();
+        let mut piece = [0; 1024];
         while !(text.ends_with(b"\n") && String::from_utf8_lossy(&text).contains("listening on ")) {
-            text.push(bytes.next().unwrap().unwrap());
+            let count = stdout.read(&mut piece).unwrap();
+            assert!(count > 0, "the server ended: {}", String::from_utf8_lossy(&text));
+            text.extend_from_slice(&piece[..count]);
         }
         let text = String::from_utf8(text).unwrap();
         let digits = text.rsplit("127.0.0.1:").next().unwrap().chars().take_while(char::is_ascii_digit);

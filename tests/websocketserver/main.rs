@@ -8,6 +8,7 @@
 
 mod command_line;
 mod desktop;
+mod files;
 mod first_steps;
 mod groundwork;
 mod hostile;
