@@ -117,23 +117,23 @@ impl Transport {
 
     fn write_locked(&self, outbox: &mut Outbox, parts: [&[u8]; 2], watch: Watch<'_>) -> io::Result<()> {
         if !outbox.carry.is_empty() {
-            send_all(&self.socket, [&outbox.carry, &[]], watch)?;
+            send_all(&self.socket, &mut [IoSlice::new(&outbox.carry)], watch)?;
             outbox.carry.clear();
         }
         let Some(session) = &self.tls else {
-            return send_all(&self.socket, parts, watch);
+            return send_all(&self.socket, &mut parts.map(IoSlice::new), watch);
         };
         for part in parts {
             for chunk in part.chunks(TLS_CHUNK) {
                 session.write(chunk, &mut outbox.carry)?;
                 // Small parts travel together with the first chunk of the next.
                 if outbox.carry.len() >= TLS_CHUNK {
-                    send_all(&self.socket, [&outbox.carry, &[]], watch)?;
+                    send_all(&self.socket, &mut [IoSlice::new(&outbox.carry)], watch)?;
                     outbox.carry.clear();
                 }
             }
         }
-        send_all(&self.socket, [&outbox.carry, &[]], watch)?;
+        send_all(&self.socket, &mut [IoSlice::new(&outbox.carry)], watch)?;
         outbox.carry.clear();
         Ok(())
     }
@@ -281,19 +281,18 @@ pub fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
-/// Writes both parts to a blocking socket, in one call where the socket takes it.
+/// Writes all parts to a blocking socket, in one call where the socket takes it.
 ///
 /// # Errors
 /// The connection is lost, or `watch` gave up.
-pub fn send_all(socket: &TcpStream, parts: [&[u8]; 2], watch: Watch<'_>) -> io::Result<()> {
-    let mut slices = parts.map(IoSlice::new);
-    let mut rest: &mut [IoSlice<'_>] = &mut slices;
+pub fn send_all(mut socket: &TcpStream, parts: &mut [IoSlice<'_>], watch: Watch<'_>) -> io::Result<()> {
+    let mut rest = parts;
     // Drops leading empty slices, so that nothing to write means no call.
     IoSlice::advance_slices(&mut rest, 0);
     while !rest.is_empty() {
-        let mut socket = socket;
         let wrote = match rest {
             [only] => socket.write(only),
+            [first, second] if second.is_empty() => socket.write(first),
             _ => socket.write_vectored(rest),
         };
         match wrote {
@@ -354,7 +353,7 @@ fn send_file_plain(
         if count == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        send_all(socket, [part.get(..count).unwrap_or_default(), &[]], watch)?;
+        send_all(socket, &mut [IoSlice::new(part.get(..count).unwrap_or_default())], watch)?;
         at += count as u64;
     }
     Ok(())

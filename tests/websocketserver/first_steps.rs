@@ -104,7 +104,7 @@ fn sigterm_stops_the_server_with_success() {
 
 #[test]
 fn a_wrong_flag_is_named_and_ends_with_code_2() {
-    let finished = Server::run(&["--clientport", "5901", "--no_such_thing"]);
+    let finished = Server::run(&["--client_port", "5901", "--no_such_thing"]);
     assert_eq!(finished.status.code(), Some(2));
     assert!(finished.stderr.contains("--no_such_thing"), "{}", finished.stderr);
 }

@@ -1,6 +1,6 @@
 //! A TLS connection on memory buffers: the engine never touches the socket.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -95,7 +95,7 @@ impl<E: Engine> TlsSession<E> {
             let rest = remaining(deadline)?;
             socket.set_write_timeout(Some(rest))?;
             // An alert that says why the handshake failed is sent too.
-            send_all(socket, [&reply, &[]], &mut no_patience)?;
+            send_all(socket, &mut [IoSlice::new(&reply)], &mut no_patience)?;
             if done? {
                 return Ok(session);
             }

@@ -1,6 +1,6 @@
 //! The upper pump: from the client to the backend, and the client's health.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -10,7 +10,7 @@ use super::ending::{End, Pump};
 use super::pulse::Pulse;
 use super::{BACKEND_LINGER, CLOSE_REPLY_WAIT, Tunnel};
 use crate::net::transport::{Progress, send_all, timed_out};
-use crate::net::websocket::codec::{Decoder, Signal, Stop};
+use crate::net::websocket::codec::{Decoder, MAX_PIECES, Pieces, Signal, Stop};
 
 /// The upper pump's own state.
 struct Up<'a> {
@@ -100,11 +100,11 @@ impl Up<'_> {
     fn pass(&mut self, mut bytes: &mut [u8]) -> Result<(), End> {
         while !bytes.is_empty() {
             let decoded = self.decoder.decode(bytes);
-            self.forward(bytes.get(..decoded.payload).unwrap_or_default())?;
+            self.forward(bytes, &decoded.payload)?;
             match decoded.stop {
                 Stop::Drained => return Ok(()),
                 Stop::Signal(Signal::Ping(payload)) => drop(self.tunnel.sink.pong(&payload)),
-                Stop::Signal(Signal::Pong) => {}
+                Stop::Full | Stop::Signal(Signal::Pong) => {}
                 Stop::Signal(Signal::Close(close)) => return Err(End::ClientClosed(close.map(|(code, _)| code))),
                 Stop::Violation(violation) => return Err(End::Violation(violation)),
             }
@@ -113,14 +113,17 @@ impl Up<'_> {
         Ok(())
     }
 
-    fn forward(&mut self, payload: &[u8]) -> Result<(), End> {
+    fn forward(&mut self, bytes: &[u8], payload: &Pieces) -> Result<(), End> {
         if payload.is_empty() || self.tunnel.backend_deaf.load(Ordering::Relaxed) {
             return Ok(());
         }
         let tunnel = self.tunnel;
+        let mut slices = [IoSlice::new(&[]); MAX_PIECES];
+        let count = slices.iter_mut().zip(payload.of(bytes)).map(|(slice, piece)| *slice = IoSlice::new(piece)).count();
+        let slices = slices.get_mut(..count).unwrap_or_default();
         let mut stalled = false;
         let mut gone = 0;
-        let result = send_all(&tunnel.backend, [payload, &[]], &mut |progress| match progress {
+        let result = send_all(&tunnel.backend, slices, &mut |progress| match progress {
             Progress::Wrote(count) => {
                 tunnel.up_bytes.fetch_add(count as u64, Ordering::Relaxed);
                 gone = 0;

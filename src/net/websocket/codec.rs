@@ -38,6 +38,8 @@ const fn violation(reason: &'static str) -> Violation {
 pub enum Stop {
     /// All bytes were used.
     Drained,
+    /// There is payload in as many places as can be kept; decode the bytes after `used`.
+    Full,
     /// A control frame is complete; decode the bytes after `used`.
     Signal(Signal),
     /// The stream is of no use from here on.
@@ -47,12 +49,56 @@ pub enum Stop {
 /// How far one call came.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Decoded {
-    /// Payload bytes, now at the front of the buffer.
-    pub payload: usize,
+    /// Where in the buffer payload is, unmasked.
+    pub payload: Pieces,
     /// Bytes of the buffer that were used.
     pub used: usize,
     /// Why decoding stopped.
     pub stop: Stop,
+}
+
+/// Payload shorter than this is moved to what stands before it: cheaper than a place of its own in a vectored write.
+const WORTH_MOVING: usize = 2 * 1024;
+/// Places of payload that one call can tell of.
+pub const MAX_PIECES: usize = 16;
+
+/// Where payload is: ranges of a buffer, in the order of the stream.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Pieces {
+    ranges: [(usize, usize); MAX_PIECES],
+    count: usize,
+}
+
+impl Pieces {
+    /// The payload in `buffer`, in order.
+    pub fn of<'a>(&self, buffer: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        self.ranges.iter().take(self.count).filter_map(|&(start, end)| buffer.get(start..end))
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Takes `start..end` of `buffer` in; small pieces are moved to the end of the last. False when there is no room.
+    fn add(&mut self, buffer: &mut [u8], start: usize, end: usize) -> bool {
+        let last = self.count.checked_sub(1).and_then(|last| self.ranges.get_mut(last));
+        match last {
+            Some((_, last_end)) if *last_end == start => *last_end = end,
+            Some((_, last_end)) if end - start < WORTH_MOVING => {
+                buffer.copy_within(start..end, *last_end);
+                *last_end += end - start;
+            }
+            _ => match self.ranges.get_mut(self.count) {
+                Some(free) => {
+                    *free = (start, end);
+                    self.count += 1;
+                }
+                None => return false,
+            },
+        }
+        true
+    }
 }
 
 /// Turns the bytes of a client into payload, whatever the splits.
@@ -87,15 +133,15 @@ struct Header {
 }
 
 impl Decoder {
-    /// Decodes `buffer`: unmasks payload and moves it to the front, up to the end or to the first signal.
+    /// Decodes `buffer`: unmasks payload in place, up to the end or to the first signal.
     pub fn decode(&mut self, buffer: &mut [u8]) -> Decoded {
-        let mut payload = 0;
+        let mut payload = Pieces::default();
         let mut used = 0;
         let stop = loop {
             match self.step(buffer, &mut payload, &mut used) {
                 Ok(None) if used == buffer.len() => break Stop::Drained,
                 Ok(None) => {}
-                Ok(Some(signal)) => break Stop::Signal(signal),
+                Ok(Some(stop)) => break stop,
                 Err(violation) => break Stop::Violation(violation),
             }
         };
@@ -103,7 +149,7 @@ impl Decoder {
     }
 
     /// Uses at least one byte, or completes a frame without payload.
-    fn step(&mut self, buffer: &mut [u8], payload: &mut usize, used: &mut usize) -> Result<Option<Signal>, Violation> {
+    fn step(&mut self, buffer: &mut [u8], payload: &mut Pieces, used: &mut usize) -> Result<Option<Stop>, Violation> {
         match &mut self.state {
             State::Header { bytes, have } => {
                 let header = collect_header(bytes, have, buffer.get(*used..).unwrap_or_default(), used)?;
@@ -114,10 +160,11 @@ impl Decoder {
                 let count = usize::try_from(*left).unwrap_or(usize::MAX).min(available);
                 let end = *used + count;
                 unmask(buffer.get_mut(*used..end).unwrap_or_default(), *mask);
-                if *used != *payload {
-                    buffer.copy_within(*used..end, *payload);
+                if !payload.add(buffer, *used, end) {
+                    // Masking twice is not masking: these bytes are decoded by the next call.
+                    unmask(buffer.get_mut(*used..end).unwrap_or_default(), *mask);
+                    return Ok(Some(Stop::Full));
                 }
-                *payload += count;
                 *used = end;
                 *left -= count as u64;
                 mask.rotate_left(count % 4);
@@ -137,7 +184,7 @@ impl Decoder {
     }
 
     /// A header is complete.
-    fn enter(&mut self, header: &Header) -> Result<Option<Signal>, Violation> {
+    fn enter(&mut self, header: &Header) -> Result<Option<Stop>, Violation> {
         match header.opcode {
             OpCode::Control(control) => {
                 let want = usize::try_from(header.length).unwrap_or(usize::MAX);
@@ -169,16 +216,16 @@ impl Decoder {
     }
 
     /// A control frame's payload is complete.
-    fn complete(&mut self) -> Result<Option<Signal>, Violation> {
+    fn complete(&mut self) -> Result<Option<Stop>, Violation> {
         let State::Control { control, mask, have: mut payload, .. } = std::mem::take(&mut self.state) else {
             return Ok(None);
         };
         unmask(&mut payload, mask);
-        Ok(Some(match control {
+        Ok(Some(Stop::Signal(match control {
             Control::Ping => Signal::Ping(payload),
             Control::Pong => Signal::Pong,
             _ => Signal::Close(close_payload(&payload)?),
-        }))
+        })))
     }
 }
 

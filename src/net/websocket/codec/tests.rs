@@ -36,9 +36,10 @@ fn decode(wire: &[u8], split: usize) -> (Vec<u8>, Vec<Signal>, Option<Violation>
         let mut rest = &mut bytes[..];
         while !rest.is_empty() {
             let step = decoder.decode(rest);
-            payload.extend_from_slice(&rest[..step.payload]);
+            step.payload.of(rest).for_each(|piece| payload.extend_from_slice(piece));
             match step.stop {
                 Stop::Drained => break,
+                Stop::Full => {}
                 Stop::Signal(signal) => signals.push(signal),
                 Stop::Violation(violation) => return (payload, signals, Some(violation)),
             }
@@ -125,6 +126,21 @@ fn a_long_close_reason_is_cut_between_characters() {
     let frame = close_frame(Some((1011, &"é".repeat(100))));
     assert_eq!(frame.len(), 2 + 2 + 122);
     assert!(std::str::from_utf8(&frame[4..]).is_ok());
+}
+
+#[test]
+fn payload_in_many_places_is_told_in_several_calls() {
+    let big = vec![7; WORTH_MOVING];
+    let mut wire = Vec::new();
+    let mut expected = Vec::new();
+    for at in 0..3 * MAX_PIECES {
+        wire.extend(frame(0x82, &big, MASK));
+        wire.extend(frame(0x82, &[u8::try_from(at).unwrap()], MASK));
+        expected.extend_from_slice(&big);
+        expected.push(u8::try_from(at).unwrap());
+    }
+    assert_eq!(decode(&wire, wire.len()), (expected.clone(), vec![], None));
+    assert_eq!(decode(&wire, 5_001), (expected, vec![], None));
 }
 
 proptest! {
