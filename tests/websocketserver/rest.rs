@@ -10,8 +10,10 @@ use crate::support::ws::Ws;
 
 const TOKEN: &str = "s3cret-HELLO";
 
-/// Targets and headers, and the status that they get with the token set.
-fn cases() -> Vec<(String, Vec<(&'static str, String)>, u16)> {
+/// A target and headers, and the status that they get with the token set.
+type Case = (String, Vec<(&'static str, String)>, u16);
+
+fn cases() -> Vec<Case> {
     let bearer = |text: &str| vec![("Authorization", text.to_owned())];
     vec![
         (format!("/v1/nothing?security_token={TOKEN}"), vec![], 404),
