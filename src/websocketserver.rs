@@ -136,7 +136,7 @@ fn accept(
         let port = Port { kind, server: Arc::clone(server) };
         let certificate = tls.cloned();
         let serve = move |accepted| connection::serve(accepted, certificate.as_deref(), &port);
-        let acceptor = Acceptor::start(listener, kind.name(), live.clone(), serve)
+        let acceptor = Acceptor::start(listener, kind.name(), live.clone(), &server.config.add_headers, serve)
             .map_err(|error| format!("cannot start a thread: {error}"))?;
         acceptors.push(acceptor);
         announce(kind, address, tls.is_some());

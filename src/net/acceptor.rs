@@ -64,16 +64,23 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Starts a thread that accepts, and one more per connection, which runs `serve`.
+    /// Starts a thread that accepts, and one more per connection, which runs `serve`. Those for whom there is no room
+    /// are refused with 503 and the headers `extra`.
     ///
     /// # Errors
     /// No thread can be made.
-    pub fn start<F>(listener: TcpListener, label: &'static str, live: Live, serve: F) -> io::Result<Self>
+    pub fn start<F>(
+        listener: TcpListener,
+        label: &'static str,
+        live: Live,
+        extra: &[(String, String)],
+        serve: F,
+    ) -> io::Result<Self>
     where
         F: Fn(Accepted) + Send + Sync + 'static,
     {
         let listener = Arc::new(listener);
-        let refusals = Refusals::start()?;
+        let refusals = Refusals::start(extra.to_vec())?;
         let port = Port { listener: Arc::clone(&listener), label, live, refusals, serve: Arc::new(serve) };
         let thread = thread::spawn(&format!("accept {label}"), move || port.run())?;
         Ok(Self { listener, thread: Some(thread) })

@@ -6,7 +6,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -39,7 +39,7 @@ pub fn no_patience(progress: Progress) -> io::Result<()> {
 
 /// One connection to a client.
 pub struct Transport {
-    socket: TcpStream,
+    socket: Arc<TcpStream>,
     outbox: Mutex<Outbox>,
     tls: Option<TlsSession>,
 }
@@ -55,15 +55,16 @@ struct Outbox {
 
 impl Transport {
     /// A connection in plain text.
-    pub fn plain(socket: TcpStream) -> Self {
-        Self { socket, outbox: Mutex::default(), tls: None }
+    pub fn plain(socket: impl Into<Arc<TcpStream>>) -> Self {
+        Self { socket: socket.into(), outbox: Mutex::default(), tls: None }
     }
 
     /// Does the TLS handshake as the server, which must be complete at `deadline`.
     ///
     /// # Errors
     /// The handshake failed, timed out, or the connection was lost.
-    pub fn tls(socket: TcpStream, acceptor: &Acceptor, deadline: Instant) -> io::Result<Self> {
+    pub fn tls(socket: impl Into<Arc<TcpStream>>, acceptor: &Acceptor, deadline: Instant) -> io::Result<Self> {
+        let socket = socket.into();
         let session = TlsSession::handshake(&socket, acceptor, deadline)?;
         Ok(Self { socket, outbox: Mutex::default(), tls: Some(session) })
     }
@@ -84,7 +85,7 @@ impl Transport {
     /// `WouldBlock` or `TimedOut` at the timeout; anything else is the end of the connection.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(session) = &self.tls else {
-            return retry(|| (&self.socket).read(buffer));
+            return retry(|| (&*self.socket).read(buffer));
         };
         loop {
             let answer = session.read(buffer)?;

@@ -4,8 +4,9 @@ use std::fs;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors that are not connections: standard streams, listeners, the log, files being served, epoll of signals.
-const RESERVED_DESCRIPTORS: u64 = 24;
+/// Descriptors that are not connections: standard streams, listeners, the log, signals (8), and those of clients who are
+/// being accepted or refused (12 per port).
+const RESERVED_DESCRIPTORS: u64 = 32;
 /// Memory maps of the program itself, its libraries and heaps.
 const RESERVED_MAPS: u64 = 1_000;
 /// A connection that is tunnelled holds one descriptor per side.

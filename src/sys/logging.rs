@@ -9,7 +9,7 @@ mod output;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 use simplelog::{ConfigBuilder, WriteLogger, format_description};
 
 use json::JsonLogger;
@@ -43,7 +43,11 @@ pub enum LogFormat {
 /// # Errors
 /// The file cannot be opened, no thread can be made, or a logger is installed already. The text names the file.
 pub fn init(config: &LogConfig) -> Result<LogControl, String> {
-    let (writer, control) = output::start(config.file.clone())?;
+    let note = match config.format {
+        LogFormat::Json => |text: &str| json::line(Level::Warn, text),
+        LogFormat::Text => |text: &str| format!("{text}\n").into_bytes(),
+    };
+    let (writer, control) = output::start(config.file.clone(), note)?;
     let inner: Box<dyn Log> = match config.format {
         LogFormat::Json => Box::new(JsonLogger::new(writer)),
         LogFormat::Text => WriteLogger::new(LevelFilter::Trace, text_style(), writer),

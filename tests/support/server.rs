@@ -30,6 +30,7 @@ pub struct Builder {
     descriptors: Option<u32>,
     log_file: Option<PathBuf>,
     listeners: Option<usize>,
+    exact: bool,
 }
 
 /// What a server that ended by itself left behind.
@@ -63,7 +64,17 @@ impl Server {
             descriptors: None,
             log_file: None,
             listeners: None,
+            exact: false,
         }
+    }
+
+    /// Starts the server with exactly `args`, and waits for `listeners` listeners.
+    ///
+    /// # Panics
+    /// When it does not listen within the deadline, or ends.
+    pub fn start_exactly<S: AsRef<OsStr>>(args: &[S], listeners: usize) -> Self {
+        let builder = Self::builder().args(args).listeners(listeners);
+        Builder { exact: true, ..builder }.start()
     }
 
     /// Runs the server with exactly `args` until it ends by itself: for `--help` and wrong command lines.
@@ -266,8 +277,13 @@ impl Builder {
 
     fn command(&self) -> Command {
         let mut command = self.descriptors.map_or_else(command, limited);
-        command.arg(self.ws_port.to_string()).args(["--bind_address", "127.0.0.1"]);
-        if self.serves_files() && !self.args.iter().any(|arg| arg.to_string_lossy().starts_with("--http_port")) {
+        if !self.exact {
+            command.arg(self.ws_port.to_string()).args(["--bind_address", "127.0.0.1"]);
+        }
+        if !self.exact
+            && self.serves_files()
+            && !self.args.iter().any(|arg| arg.to_string_lossy().starts_with("--http_port"))
+        {
             command.args(["--http_port", "0"]);
         }
         if let Some(file) = &self.log_file {

@@ -43,6 +43,14 @@ impl Conn {
         Self::new(Stream::Plain(tcp(port)))
     }
 
+    /// A plain connection to any address, for example `[::1]:port`.
+    ///
+    /// # Panics
+    /// When nobody accepts it.
+    pub fn plain_to(address: impl Into<SocketAddr>) -> Self {
+        Self::new(Stream::Plain(tcp_to(address.into())))
+    }
+
     /// A TLS connection to a port of this machine, whatever its certificate.
     ///
     /// # Panics
@@ -232,7 +240,10 @@ impl Conn {
 /// # Panics
 /// When nobody accepts it.
 pub fn tcp(port: u16) -> TcpStream {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    tcp_to(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+}
+
+fn tcp_to(address: SocketAddr) -> TcpStream {
     TcpStream::connect_timeout(&address, DEADLINE).unwrap_or_else(|e| panic!("cannot connect to {address}: {e}"))
 }
 

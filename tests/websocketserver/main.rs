@@ -6,10 +6,20 @@
     reason = "a test says what is wrong by panicking, and prints what helps to find out why"
 )]
 
+mod command_line;
 mod desktop;
+mod files;
 mod first_steps;
 mod groundwork;
+mod hostile;
 mod interop;
+mod limits;
+mod logs;
+mod origins;
+mod rest;
+mod smuggling;
+mod tls;
+mod upgrade;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,20 +1,23 @@
 //! The polite no to a connection that there is no room for.
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::time::{Duration, Instant};
+use std::io;
+use std::net::TcpStream;
+use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
+use rustix::net::{RecvFlags, recv};
 
+use crate::net::http::response::{Context, Response};
+use crate::net::transport::Transport;
 use crate::sys::thread;
 
-/// Refusals that may wait; more are dropped without a word.
-const QUEUE: usize = 64;
-/// What one refused client may cost the thread that refuses.
+/// Refusals that may wait; more are dropped without a word. Each holds a descriptor that no connection has been promised:
+/// those of two ports must fit into what `sys::limits` reserves.
+const QUEUE: usize = 8;
+/// What each step of a refusal may cost the thread that refuses.
 const PATIENCE: Duration = Duration::from_millis(100);
-
-const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 5\r\n\
-    Content-Length: 45\r\nConnection: close\r\n\r\n{\"error\":\"the server is full; retry later\"}\r\n";
+/// First byte of a TLS client, who could not read the answer.
+const TLS_HANDSHAKE: u8 = 0x16;
 
 /// A thread that answers 503, so that the acceptor waits for nobody.
 pub(super) struct Refusals {
@@ -22,10 +25,11 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
-    pub(super) fn start() -> io::Result<Self> {
+    /// `extra` headers are put on each answer.
+    pub(super) fn start(extra: Vec<(String, String)>) -> io::Result<Self> {
         let (queue, inbox) = bounded::<TcpStream>(QUEUE);
         thread::spawn("refuse", move || {
-            inbox.iter().for_each(|socket| drop(refuse(&socket)));
+            inbox.iter().for_each(|socket| drop(refuse(socket, &extra)));
         })?;
         Ok(Self { queue })
     }
@@ -35,31 +39,19 @@ impl Refusals {
     }
 }
 
-/// Reads the request first: closing with unread bytes would reset the connection and take the answer with it.
-fn refuse(mut socket: &TcpStream) -> io::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+/// Waits for the request first, and reads it to its end: closing with unread bytes would reset the connection and take
+/// the answer with it.
+fn refuse(socket: TcpStream, extra: &[(String, String)]) -> io::Result<()> {
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.set_write_timeout(Some(PATIENCE))?;
-    let mut buffer = [0; 4_096];
-    let first = socket.read(&mut buffer)?;
-    // A TLS client could not read the answer.
-    if buffer.get(..first).is_some_and(|bytes| bytes.first() == Some(&0x16)) {
+    let mut first = [0];
+    recv(&socket, &mut first, RecvFlags::PEEK)?;
+    if first == [TLS_HANDSHAKE] {
         return Ok(());
     }
-    socket.write_all(ANSWER)?;
-    socket.shutdown(Shutdown::Write)?;
-    while Instant::now() < deadline && socket.read(&mut buffer)? > 0 {}
+    let transport = Transport::plain(socket);
+    let answer = Response::error(503, "the server is full; retry later").header("Retry-After", "5");
+    answer.send(&transport, Context::unread(extra))?;
+    transport.farewell(PATIENCE);
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_answer_says_its_own_length() {
-        let text = std::str::from_utf8(ANSWER).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());
-    }
 }

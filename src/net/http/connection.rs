@@ -3,7 +3,7 @@
 //! Every port of every product takes this path. A client that is slow, silent or greedy costs this thread only.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -89,9 +89,25 @@ impl Endable for Http {
     }
 }
 
+/// The connection before it is known whether it is TLS, and during the TLS handshake.
+struct Opening(Arc<TcpStream>);
+
+impl Endable for Opening {
+    /// There is nothing to complete: whoever reads finds the end.
+    fn end(&self) {
+        let _ = self.0.shutdown(Shutdown::Read);
+    }
+
+    fn abort(&self) {
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
 /// Serves one connection to its end.
 pub fn serve(accepted: Accepted, tls: Option<&TlsSource>, service: &dyn Service) {
     let Accepted { socket, peer, permit } = accepted;
+    let socket = Arc::new(socket);
+    permit.watch(&Arc::new(Opening(Arc::clone(&socket))));
     let transport = match open(socket, tls) {
         Ok(transport) => Arc::new(transport),
         Err(error) => {
@@ -110,7 +126,7 @@ pub fn serve(accepted: Accepted, tls: Option<&TlsSource>, service: &dyn Service)
     }
 }
 
-fn open(socket: std::net::TcpStream, tls: Option<&TlsSource>) -> io::Result<Transport> {
+fn open(socket: Arc<TcpStream>, tls: Option<&TlsSource>) -> io::Result<Transport> {
     let deadline = Instant::now() + HANDSHAKE_PATIENCE;
     let Some(tls) = tls else {
         return Ok(Transport::plain(socket));

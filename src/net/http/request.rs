@@ -46,6 +46,9 @@ pub enum HeadError {
     Refused(u16, &'static str),
 }
 
+/// Longer than [`MAX_HEAD`], whether its end has come or not.
+const TOO_LONG: HeadError = HeadError::Refused(431, "the request head is longer than 16 KiB");
+
 impl From<io::Error> for HeadError {
     fn from(error: io::Error) -> Self {
         Self::Gone(error)
@@ -129,6 +132,9 @@ impl HeadReader {
         loop {
             self.skip_empty_lines();
             if let Some(end) = find_end(&self.bytes, searched) {
+                if end > MAX_HEAD {
+                    return Err(TOO_LONG);
+                }
                 let head = parse(self.bytes.get(..end).unwrap_or_default());
                 self.bytes.drain(..end);
                 return head.map_err(|(status, reason)| HeadError::Refused(status, reason));
@@ -156,7 +162,7 @@ impl HeadReader {
             return Err(HeadError::Refused(414, "the request target is longer than 8 KiB"));
         }
         if self.bytes.len() >= MAX_HEAD {
-            return Err(HeadError::Refused(431, "the request head is longer than 16 KiB"));
+            return Err(TOO_LONG);
         }
         Ok(())
     }

@@ -4,8 +4,10 @@ use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use log::{Log, Metadata, Record};
+use log::{Level, Log, Metadata, Record};
 use serde::Serialize;
+
+use super::output::LONGEST_LINE;
 
 /// One line's keys, in this order.
 #[derive(Serialize)]
@@ -13,7 +15,22 @@ struct Line<'a> {
     /// Seconds since 1970-01-01 UTC.
     timestamp: f64,
     level: &'a str,
-    message: String,
+    message: &'a str,
+}
+
+/// Bytes of a message; the rest is cut. Escaped it is twice as long at most, since it holds no control characters, so
+/// the whole line passes uncut.
+const LONGEST_MESSAGE: usize = LONGEST_LINE / 2 - 128;
+
+/// One line, with its end.
+pub(super) fn line(level: Level, message: &str) -> Vec<u8> {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let message = message.get(..message.floor_char_boundary(LONGEST_MESSAGE)).unwrap_or(message);
+    let line = Line { timestamp: since.as_secs_f64(), level: level.as_str(), message };
+    // Numbers and strings cannot fail to be JSON.
+    let mut text = serde_json::to_vec(&line).unwrap_or_default();
+    text.push(b'\n');
+    text
 }
 
 /// Writes each record as one JSON object.
@@ -33,16 +50,25 @@ impl<W: Write + Send> Log for JsonLogger<W> {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let line =
-            Line { timestamp: since.as_secs_f64(), level: record.level().as_str(), message: record.args().to_string() };
+        let line = line(record.level(), &record.args().to_string());
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         // A log that cannot be written has nowhere to say so.
-        if let Ok(mut text) = serde_json::to_vec(&line) {
-            text.push(b'\n');
-            let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            let _ = writer.write_all(&text);
-        }
+        let _ = writer.write_all(&line);
     }
 
     fn flush(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_line_is_whole() {
+        for letter in ["\"", "\\", "é", "x"] {
+            let line = line(Level::Debug, &letter.repeat(LONGEST_LINE));
+            assert!(line.len() <= LONGEST_LINE, "{letter}: {}", line.len());
+            assert!(serde_json::from_slice::<serde_json::Value>(&line).is_ok(), "{letter}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::sys::thread;
 /// Lines that may wait for a slow output.
 const QUEUE: usize = 4_096;
 /// Bytes of a line; the rest is cut.
-const LONGEST_LINE: usize = 8 * 1024;
+pub(super) const LONGEST_LINE: usize = 8 * 1024;
 /// How long the end of the process waits for a slow output.
 const FLUSH_WAIT: Duration = Duration::from_secs(1);
 
@@ -75,10 +75,13 @@ impl Write for LineWriter {
     }
 }
 
+/// How the writing thread puts words of its own into the log: a whole line from a sentence.
+pub(super) type Note = fn(&str) -> Vec<u8>;
+
 /// Opens the output and starts the writing thread.
-pub(super) fn start(path: Option<PathBuf>) -> Result<(LineWriter, LogControl), String> {
+pub(super) fn start(path: Option<PathBuf>, note: Note) -> Result<(LineWriter, LogControl), String> {
     let lost = Arc::new(AtomicU64::new(0));
-    let mut output = Output { sink: open(path.as_deref())?, path, lost: Arc::clone(&lost) };
+    let mut output = Output { sink: open(path.as_deref())?, path, note, lost: Arc::clone(&lost) };
     let (queue, inbox) = bounded(QUEUE);
     let writer = LineWriter { line: Vec::new(), queue: queue.clone(), lost };
     thread::spawn("log", move || output.run(&inbox))
@@ -102,6 +105,7 @@ fn append(path: &Path) -> io::Result<File> {
 struct Output {
     sink: Box<dyn Write + Send>,
     path: Option<PathBuf>,
+    note: Note,
     lost: Arc<AtomicU64>,
 }
 
@@ -119,8 +123,8 @@ impl Output {
     fn write(&mut self, line: &[u8]) {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            let note = format!("{lost} log lines were lost: the output was full or too slow\n");
-            if self.put(note.as_bytes()).is_err() {
+            let note = (self.note)(&format!("{lost} log lines were lost: the output was full or too slow"));
+            if self.put(&note).is_err() {
                 self.lost.fetch_add(lost, Ordering::Relaxed);
             }
         }
@@ -139,8 +143,8 @@ impl Output {
         match open(self.path.as_deref()) {
             Ok(sink) => self.sink = sink,
             Err(error) => {
-                let note = format!("{error}; still writing to the old file\n");
-                let _ = self.put(note.as_bytes());
+                let note = (self.note)(&format!("{error}; still writing to the old file"));
+                let _ = self.put(&note);
             }
         }
     }
