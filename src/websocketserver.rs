@@ -4,6 +4,7 @@ pub mod ansys;
 pub mod config;
 mod origin;
 mod registry;
+mod metrics;
 mod rest;
 mod services;
 mod status_page;
@@ -29,6 +30,7 @@ use crate::sys::logging::{LogControl, START};
 use crate::sys::signals;
 use crate::sys::stop::Stop;
 use ansys::Site;
+use metrics::Metrics;
 use route::{PortKind, Route};
 
 /// How long connections may take to end by themselves at a stop.
@@ -41,6 +43,7 @@ struct Server {
     config: Config,
     site: Option<Site>,
     registry: registry::Handle,
+    metrics: Arc<Metrics>,
     stop: Stop,
 }
 
@@ -100,14 +103,8 @@ fn warn_about(config: &Config) {
     if config.http.is_none() && (!config.services.local_sessions.is_empty() || config.metrics) {
         log::warn!("without --http_directory there is no HTTP server: no files, no REST API, no reservations");
     }
-    if !config.services.local_sessions.is_empty() || config.services.remote_session_config.is_some() {
-        log::warn!("services (--local_session, --remote_session_config) are not served yet by this version");
-    }
     if config.grpc.is_some() {
         log::warn!("EnSight's REST API (--grpc_port) is not served yet by this version");
-    }
-    if config.metrics {
-        log::warn!("--metrics is not served yet by this version");
     }
 }
 
@@ -160,16 +157,21 @@ struct Port {
 impl Service for Port {
     fn answer(&self, request: &Request<'_>) -> Answer {
         let server = &self.server;
-        match route::route(self.kind, request.head) {
+        match route::route(self.kind, request.head, server.config.metrics) {
             Route::Websocket => self.websocket(request),
             Route::UpgradeOnly => Response::text(426, "this is a websocket port: connect with ws:// or wss://").into(),
             Route::Rest(path) => rest::answer(server, request.head, path).into(),
+            Route::Metrics => rest::metrics(server, request.head).into(),
             Route::Reserved => Response::error(404, "this path is reserved and nothing is there").into(),
             Route::File => match &server.site {
                 Some(site) => site.answer(request.head, rest::has_token(server, request.head)).into(),
                 None => Response::error(404, "no files are served here").into(),
             },
         }
+    }
+
+    fn answered(&self, status: u16) {
+        self.server.metrics.answered(status);
     }
 
     fn extra_headers(&self) -> &[(String, String)] {
@@ -188,9 +190,9 @@ impl Port {
                 log::info!("{}: websocket refused: {}", request.peer, refusal.sentence);
                 Response::error(refusal.status, &refusal.sentence).into()
             }
-            Ok(target) => {
-                let heartbeat = self.server.config.heartbeat;
-                Answer::Websocket(handshake, Box::new(move |websocket| tunnel::serve(websocket, &target, heartbeat)))
+            Ok(way) => {
+                let server = Arc::clone(&self.server);
+                Answer::Websocket(handshake, Box::new(move |websocket| tunnel::serve(&server, websocket, way)))
             }
         }
     }

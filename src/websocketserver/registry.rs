@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::metrics::Metrics;
 use super::launch::{self, Context, Report, Running, Started};
 use super::services::ServiceSpec;
 use crate::sys::thread;
@@ -75,6 +76,7 @@ pub(crate) fn start(
     services: Arc<Vec<Arc<ServiceSpec>>>,
     rules: Rules,
     context: Arc<Context>,
+    metrics: Arc<Metrics>,
 ) -> io::Result<(Handle, JoinHandle<()>)> {
     let (sender, inbox) = bounded(INBOX);
     let counts: Vec<u32> = services.iter().map(|service| service.count).collect();
@@ -82,6 +84,8 @@ pub(crate) fn start(
         state: State::new(rules, &counts),
         services: Arc::clone(&services),
         context,
+        metrics,
+        began: HashMap::new(),
         cells: HashMap::new(),
         running: HashMap::new(),
         reports: sender.clone(),
@@ -140,6 +144,9 @@ struct Actor {
     state: State<Started>,
     services: Arc<Vec<Arc<ServiceSpec>>>,
     context: Arc<Context>,
+    metrics: Arc<Metrics>,
+    /// When launches under way began.
+    began: HashMap<(usize, u32), Instant>,
     cells: HashMap<ClaimId, Arc<Cell>>,
     running: HashMap<LaunchId, Running>,
     reports: Sender<Message>,
@@ -220,6 +227,8 @@ impl Actor {
                     return;
                 };
                 log::info!("{} #{index}: launching", spec.name);
+                self.metrics.launch(&spec.name, "started");
+                self.began.insert((service, index), Instant::now());
                 let order = launch::Order { launch, spec: Arc::clone(spec), index, token, options };
                 let reports = self.reports.clone();
                 // A report to a registry that has ended is of no interest.
@@ -248,12 +257,28 @@ impl Actor {
         self.services.get(service).map_or("?", |service| service.name.as_str())
     }
 
-    fn note(&self, service: usize, index: u32, note: &Note) {
-        let name = self.name(service);
+    fn note(&mut self, service: usize, index: u32, note: &Note) {
+        let name = self.name(service).to_owned();
         match note {
-            Note::Expired => log::info!("{name} #{index}: the reservation was not used in time and is reclaimed"),
-            Note::Failed(reason) => log::warn!("{name} #{index}: failed: {reason}"),
-            Note::Free => log::debug!("{name} #{index}: free"),
+            Note::Expired => {
+                self.metrics.reservation(&name, "expired");
+                log::info!("{name} #{index}: the reservation was not used in time and is reclaimed");
+            }
+            Note::Connected => {
+                self.metrics.launch(&name, "connected");
+                if let Some(began) = self.began.get(&(service, index)) {
+                    self.metrics.launch_time(&name, began.elapsed());
+                    log::info!("{name} #{index}: connected after {:.3} s", began.elapsed().as_secs_f64());
+                }
+            }
+            Note::Failed(reason) => {
+                self.metrics.launch(&name, "failed");
+                log::warn!("{name} #{index}: failed: {reason}");
+            }
+            Note::Free => {
+                self.began.remove(&(service, index));
+                log::debug!("{name} #{index}: free");
+            }
         }
     }
 

@@ -17,8 +17,7 @@ pub(super) fn answer(server: &Server, head: &Head, path: &str) -> Response {
     let response = if head.method == "OPTIONS" {
         preflight(head)
     } else if !has_token(server, head) && !services::is_group_call(server, head, path) {
-        Response::error(401, "the security token is missing or wrong")
-            .header("WWW-Authenticate", "Bearer realm=\"websocketserver\"")
+        unauthorised()
     } else if caller == Caller::Foreign && !guarded {
         Response::error(403, "a page of another site may not call this API; see --allow_origin")
     } else if head.method != "GET" && head.method != "HEAD" {
@@ -32,6 +31,24 @@ pub(super) fn answer(server: &Server, head: &Head, path: &str) -> Response {
         }
         _ => response,
     }
+}
+
+/// `/metrics`, which asks for the security token too where there is one: names of services may tell something.
+pub(super) fn metrics(server: &Server, head: &Head) -> Response {
+    if !has_token(server, head) {
+        return unauthorised();
+    }
+    if head.method != "GET" && head.method != "HEAD" {
+        return Response::error(405, "metrics are read with GET").header("Allow", "GET, HEAD");
+    }
+    let instances = server.registry.status();
+    let names = server.registry.services().iter().map(|service| service.name.as_str());
+    server.metrics.answer(names.zip(instances.iter().map(Vec::as_slice)))
+}
+
+fn unauthorised() -> Response {
+    Response::error(401, "the security token is missing or wrong")
+        .header("WWW-Authenticate", "Bearer realm=\"websocketserver\"")
 }
 
 /// Whether the request carries the security token, or none is asked for.

@@ -40,14 +40,16 @@ pub(super) enum Route<'a> {
     UpgradeOnly,
     /// The REST API; what follows `/v1/`.
     Rest(&'a str),
+    /// `/metrics`.
+    Metrics,
     /// A name that is kept for later versions.
     Reserved,
     /// A file.
     File,
 }
 
-/// Chooses the part that answers `head`.
-pub(super) fn route(kind: PortKind, head: &Head) -> Route<'_> {
+/// Chooses the part that answers `head`; `metrics` is whether there are any to see.
+pub(super) fn route(kind: PortKind, head: &Head, metrics: bool) -> Route<'_> {
     if head.wants_websocket() {
         return Route::Websocket;
     }
@@ -59,6 +61,7 @@ pub(super) fn route(kind: PortKind, head: &Head) -> Route<'_> {
     match first {
         "v1" => Route::Rest(rest),
         "ensight" => Route::Reserved,
+        "metrics" if metrics && rest.is_empty() => Route::Metrics,
         _ if is_version(first) => Route::Reserved,
         _ => Route::File,
     }
@@ -84,17 +87,19 @@ mod tests {
             ("/v1x/status", Route::File),
             ("/v2/status", Route::Reserved),
             ("/v10", Route::Reserved),
+            ("/metrics", Route::Metrics),
+            ("/metrics/x", Route::File),
             ("/ensight/v1/x/exec", Route::Reserved),
             ("/viewer.html", Route::File),
             ("/ansys/nexus/x.js", Route::File),
         ];
         for (path, route_wanted) in cases {
             let head = head_for_test(&format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n"));
-            assert_eq!(route(PortKind::Http, &head), route_wanted, "{path}");
-            assert_eq!(route(PortKind::Websocket, &head), Route::UpgradeOnly, "{path}");
+            assert_eq!(route(PortKind::Http, &head, true), route_wanted, "{path}");
+            assert_eq!(route(PortKind::Websocket, &head, true), Route::UpgradeOnly, "{path}");
         }
         let upgrade = head_for_test("GET /v1/stop HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\r\n");
-        assert_eq!(route(PortKind::Http, &upgrade), Route::Websocket);
-        assert_eq!(route(PortKind::Websocket, &upgrade), Route::Websocket);
+        assert_eq!(route(PortKind::Http, &upgrade, true), Route::Websocket);
+        assert_eq!(route(PortKind::Websocket, &upgrade, true), Route::Websocket);
     }
 }

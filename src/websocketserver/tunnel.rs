@@ -2,9 +2,9 @@
 
 mod claimed;
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Server;
 use super::config::Target;
@@ -81,25 +81,31 @@ struct Names {
 }
 
 /// Connects the backend and tunnels until either side ends.
-pub(super) fn serve(websocket: Websocket, way: Way, heartbeat: Option<Duration>, patience: Duration) {
+pub(super) fn serve(server: &Server, websocket: Websocket, way: Way) {
     let Websocket { sink, early, peer, permit } = websocket;
     permit.watch(&Arc::new(Unjoined(Arc::clone(&sink))));
     let id = permit.id();
+    let heartbeat = server.config.heartbeat;
     match way {
         Way::Fixed(target) => {
             let names = Names { id, peer, target: backend::show(&target.host, target.port) };
             match backend::connect(&target.host, target.port) {
                 Ok(backend) => {
                     let tunnel = Arc::new(Tunnel::new(sink, backend, heartbeat));
-                    run(&tunnel, &names, &permit, early, ());
+                    run(server, &tunnel, &names, &permit, early, ());
                 }
                 Err(reason) => dismiss(&sink, &names, 1011, &reason),
             }
         }
         Way::Claimed(claim, endpoint) => {
             let names = Names { id, peer, target: claim.instance().to_owned() };
-            match Waiting::new(&claim, &sink, heartbeat).connect(endpoint.as_deref(), patience) {
-                Ok(backend) => serve_claim(claim, backend, &sink, &names, &permit, early, heartbeat),
+            match Waiting::new(&claim, &sink, heartbeat).connect(endpoint.as_deref(), server.config.services.launch_timeout) {
+                Ok(backend) => {
+                    let epitaphs = Box::new(claim.epitaphs());
+                    let tunnel = Arc::new(Tunnel::new(sink, backend, heartbeat).with_epitaph(epitaphs));
+                    claim.attach(&tunnel);
+                    run(server, &tunnel, &names, &permit, early, claim);
+                },
                 Err(Missed::Close(code, reason)) => {
                     drop(claim);
                     dismiss(&sink, &names, code, &reason);
@@ -110,21 +116,6 @@ pub(super) fn serve(websocket: Websocket, way: Way, heartbeat: Option<Duration>,
     }
 }
 
-fn serve_claim(
-    claim: Claim,
-    backend: TcpStream,
-    sink: &Arc<Sink>,
-    names: &Names,
-    permit: &Permit,
-    early: Vec<u8>,
-    heartbeat: Option<Duration>,
-) {
-    let epitaphs = Box::new(claim.epitaphs());
-    let tunnel = Arc::new(Tunnel::new(Arc::clone(sink), backend, heartbeat).with_epitaph(epitaphs));
-    claim.attach(&tunnel);
-    run(&tunnel, names, permit, early, claim);
-}
-
 fn dismiss(sink: &Sink, names: &Names, code: u16, reason: &str) {
     let Names { id, peer, target } = names;
     log::warn!("tunnel {id}: {peer} to {target} closed with {code}: {reason}");
@@ -132,10 +123,18 @@ fn dismiss(sink: &Sink, names: &Names, code: u16, reason: &str) {
 }
 
 /// Tunnels; `client_gone` is given back when the client is gone.
-fn run<G: Send>(tunnel: &Arc<Tunnel>, names: &Names, permit: &Permit, early: Vec<u8>, client_gone: G) {
+fn run<G: Send>(
+    server: &Server,
+    tunnel: &Arc<Tunnel>,
+    names: &Names,
+    permit: &Permit,
+    early: Vec<u8>,
+    client_gone: G,
+) {
     let Names { id, peer, target } = names;
     permit.watch(tunnel);
     log::info!("tunnel {id}: {peer} to {target} opened");
+    let _counted = server.metrics.tunnel(*id, tunnel);
     let began = Instant::now();
     let Summary { up, down, end } = tunnel.run(early, client_gone);
     let seconds = began.elapsed().as_secs_f64();

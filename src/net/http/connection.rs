@@ -153,6 +153,7 @@ fn answer_plain_on_tls(transport: &Transport, peer: SocketAddr, service: &dyn Se
     let host = head.as_ref().ok().and_then(|head| head.header("host")).unwrap_or("this address");
     let text = format!("this port speaks TLS: use https (or wss) with {host}");
     log::debug!("{peer}: plain HTTP on a TLS port");
+    service.answered(400);
     let sent = transport
         .set_write_timeout(Some(WRITE_PATIENCE))
         .and_then(|()| Response::error(400, &text).send(transport, Context::unread(service.extra_headers())));
@@ -197,6 +198,7 @@ impl Connection<'_> {
     fn respond(&self, head: &Head, response: Response) -> io::Result<bool> {
         let keep_alive = !response.is_last() && head.wants_keep_alive() && !head.has_body() && !self.permit.is_ending();
         log::debug!("{} {} {} -> {} ({} bytes)", self.peer, head.method, head.path, response.status, response.length());
+        self.service.answered(response.status);
         response.send(&self.transport, Context::of(head, keep_alive, self.service.extra_headers()))?;
         if head.has_body() {
             self.transport.farewell(DRAIN_PATIENCE);
@@ -208,6 +210,7 @@ impl Connection<'_> {
 
     fn refuse(&self, status: u16, sentence: &str) -> io::Result<()> {
         log::debug!("{}: refused with {status}: {sentence}", self.peer);
+        self.service.answered(status);
         Response::error(status, sentence).send(&self.transport, Context::unread(self.service.extra_headers()))?;
         self.transport.farewell(DRAIN_PATIENCE);
         Ok(())
@@ -221,6 +224,7 @@ impl Connection<'_> {
         run: Box<dyn FnOnce(Websocket)>,
     ) -> io::Result<()> {
         let context = Context::of(head, true, self.service.extra_headers());
+        self.service.answered(101);
         handshake.accept().send(&self.transport, context)?;
         let sink = Arc::new(Sink::new(self.transport));
         run(Websocket { sink, early: reader.into_rest(), peer: self.peer, permit: self.permit });

@@ -49,6 +49,8 @@ pub(crate) enum Effect<S> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Note {
     Expired,
+    /// Its first tunnel has begun.
+    Connected,
     Failed(String),
     Free,
 }
@@ -232,6 +234,7 @@ impl<S: Clone> State<S> {
             && self.slot(id).phase == Phase::Launching
         {
             self.set_phase(id, Phase::Active, None);
+            self.note(id, Note::Connected);
         }
     }
 

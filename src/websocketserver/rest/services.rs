@@ -56,6 +56,7 @@ pub(super) fn reserve(server: &Server, head: &Head, name: &str) -> Response {
     match server.registry.reserve(at, options) {
         Ok(reservation) => {
             log::info!("{} #{}: reserved", service.name, reservation.index);
+            server.metrics.reservation(&service.name, "made");
             Response::json(
                 200,
                 &json!({
@@ -68,6 +69,7 @@ pub(super) fn reserve(server: &Server, head: &Head, name: &str) -> Response {
         }
         Err(Refused::Stopping) => Response::error(503, "the server is stopping"),
         Err(_) => {
+            server.metrics.reservation(&service.name, "refused");
             let sentence = format!("all {} instances of this service are taken", service.count);
             Response::error(503, &sentence).header("Retry-After", RETRY_AFTER)
         }

@@ -89,7 +89,7 @@ fn a_reservation_is_launched_by_its_websocket_and_freed_after_it() {
         "0s  reserve t           -> index 0
          9s  claim 1 t           -> launch #0 at 0 for t
          11s started 0           -> 1 gets address
-         12s connected 1         ->
+         12s connected 1         -> slot 0 Connected
          40s unclaim 1           -> stop #0
          41s gone 0              -> slot 0 free",
     );
@@ -130,7 +130,7 @@ fn connections_share_a_launch_and_the_last_one_ends_it() {
          1s claim 2 t    ->
          2s started 0    -> 1 gets address; 2 gets address
          3s claim 3 t    -> 3 gets address
-         3s connected 2  ->
+         3s connected 2  -> slot 0 Connected
          4s unclaim 1    ->
          4s unclaim 2    ->
          5s unclaim 3    -> stop #0
@@ -149,7 +149,7 @@ fn a_grace_keeps_the_instance_for_who_comes_back() {
         "0s  reserve t   -> index 0
          0s  claim 1 t   -> launch #0 at 0 for t
          1s  started 0   -> 1 gets address
-         1s  connected 1 ->
+         1s  connected 1 -> slot 0 Connected
          2s  unclaim 1   ->
          11s claim 2 t   -> 2 gets address
          50s unclaim 2   ->
@@ -213,7 +213,7 @@ fn a_process_that_dies_leaves_its_tunnels_their_last_words() {
         "0s reserve t    -> index 0
          1s claim 1 t    -> launch #0 at 0 for t
          2s started 0    -> 1 gets address
-         2s connected 1  ->
+         2s connected 1  -> slot 0 Connected
          3s crashed 0    -> slot 0 Failed(\"exited with code 3\"); 1 hears 1011 exited with code 3; stop #0
          3s unclaim 1    ->
          4s gone 0       -> slot 0 free",
@@ -224,7 +224,7 @@ fn a_process_that_dies_leaves_its_tunnels_their_last_words() {
         "0s reserve t    -> index 0
          1s claim 1 t    -> launch #0 at 0 for t
          2s started 0    -> 1 gets address
-         2s connected 1  ->
+         2s connected 1  -> slot 0 Connected
          3s ended 0      -> 1 hears 1000 exited with code 0; stop #0
          4s gone 0       -> slot 0 free
          5s unclaim 1    ->",
@@ -247,7 +247,7 @@ fn a_release_ends_a_reservation_in_every_phase() {
          3s reserve c    -> index 0
          3s claim 2 c    -> launch #1 at 0 for c
          3s started 1    -> 2 gets address
-         3s connected 2  ->
+         3s connected 2  -> slot 0 Connected
          4s unclaim 2    ->
          5s release c    -> stop #1
          5s release c    -> UnknownToken
