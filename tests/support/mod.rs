@@ -9,7 +9,9 @@
 pub mod backend;
 pub mod browser;
 pub mod cdp;
+pub mod cycle;
 pub mod desktop;
+pub mod duplex;
 pub mod http;
 pub mod image;
 pub mod keyboard;

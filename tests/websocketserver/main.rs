@@ -6,10 +6,12 @@
     reason = "a test says what is wrong by panicking, and prints what helps to find out why"
 )]
 
+mod backpressure;
 mod desktop;
 mod first_steps;
 mod groundwork;
 mod interop;
+mod transfer;
 
 #[path = "../support/mod.rs"]
 mod support;
