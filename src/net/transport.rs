@@ -9,6 +9,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{SendFlags, send};
 
 use super::tls::{Acceptor, TlsSession};
@@ -27,6 +28,17 @@ pub enum Progress {
 
 /// Decides, at each step of a blocking write, whether to go on.
 pub type Watch<'a> = &'a mut dyn FnMut(Progress) -> io::Result<()>;
+
+/// What became of a frame that could not wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placed {
+    /// It is on its way.
+    Sent,
+    /// Nothing was written: another thread is writing.
+    Busy,
+    /// Nothing was written: the peer takes nothing just now.
+    Full,
+}
 
 /// Gives up at the first stall: the write timeout is the deadline.
 pub fn no_patience(progress: Progress) -> io::Result<()> {
@@ -82,7 +94,26 @@ impl Transport {
     /// # Errors
     /// `WouldBlock` or `TimedOut` at the timeout; anything else is the end of the connection.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_after(buffer, || Ok(()))
+    }
+
+    /// Reads like [`Transport::read`], but returns as well (`WouldBlock`) when the peer takes bytes again.
+    ///
+    /// # Errors
+    /// As for [`Transport::read`].
+    pub fn read_or_room(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_after(buffer, || {
+            let time = self.socket.read_timeout()?;
+            let found = look(&self.socket, PollFlags::IN | PollFlags::OUT, time)?;
+            // Whatever is not room alone can be read: bytes, an end, an error.
+            if found.is_empty() || found == PollFlags::OUT { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        })
+    }
+
+    /// Calls `wait` before each read from the socket.
+    fn read_after(&self, buffer: &mut [u8], wait: impl Fn() -> io::Result<()>) -> io::Result<usize> {
         let Some(session) = &self.tls else {
+            wait()?;
             return retry(|| (&self.socket).read(buffer));
         };
         loop {
@@ -94,6 +125,7 @@ impl Transport {
             if let Some(count) = answer {
                 return Ok(count);
             }
+            wait()?;
             session.fill_from(&self.socket)?;
         }
     }
@@ -137,21 +169,22 @@ impl Transport {
         Ok(())
     }
 
-    /// Writes a small frame now or not at all: false when another thread is writing or the peer is not reading.
+    /// Writes a small frame now or not at all: not while another thread is writing or the peer is not reading.
     /// With `last`, nothing can be written after it.
     ///
     /// # Errors
     /// The connection is lost, or nothing may be written any more.
-    pub fn try_write(&self, frame: &[u8], last: bool) -> io::Result<bool> {
+    pub fn try_write(&self, frame: &[u8], last: bool) -> io::Result<Placed> {
         let Ok(mut outbox) = self.outbox.try_lock() else {
-            return Ok(false);
+            return Ok(Placed::Busy);
         };
         if outbox.closed {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         self.drain_carry(&mut outbox)?;
-        if !outbox.carry.is_empty() {
-            return Ok(false);
+        // Where there is room there is enough for a small frame. What TLS has encrypted could not be taken back.
+        if !outbox.carry.is_empty() || look(&self.socket, PollFlags::OUT, Some(Duration::ZERO))?.is_empty() {
+            return Ok(Placed::Full);
         }
         match &self.tls {
             Some(session) => session.write(frame, &mut outbox.carry)?,
@@ -161,7 +194,7 @@ impl Transport {
         self.drain_carry(&mut outbox)?;
         drop(outbox);
         self.flush_late_output()?;
-        Ok(true)
+        Ok(Placed::Sent)
     }
 
     /// Sends as much of the carry as the socket takes without waiting.
@@ -268,6 +301,14 @@ fn at_least_one_tick(time: Duration) -> Duration {
 /// Whether a read or write ended because its timeout passed.
 pub fn timed_out(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// What of `wanted` is the case with the socket, once some of it is, or when `time` has passed.
+fn look(socket: &TcpStream, wanted: PollFlags, time: Option<Duration>) -> io::Result<PollFlags> {
+    let mut fds = [PollFd::new(socket, wanted)];
+    let time = time.and_then(|time| Timespec::try_from(time).ok());
+    retry(|| poll(&mut fds, time.as_ref()).map_err(io::Error::from))?;
+    Ok(fds.iter().fold(PollFlags::empty(), |found, fd| found | fd.revents()))
 }
 
 /// Repeats a call that a signal interrupted.

@@ -65,7 +65,7 @@ impl Up<'_> {
     fn run(&mut self) -> End {
         let mut buffer = Buffer::new(0);
         loop {
-            match self.tunnel.transport().read(buffer.space()) {
+            match self.read(buffer.space()) {
                 Ok(0) => return End::ClientEnded,
                 Ok(count) => {
                     self.tunnel.client_is_alive();
@@ -86,6 +86,15 @@ impl Up<'_> {
             }
             self.beat();
         }
+    }
+
+    fn read(&self, space: &mut [u8]) -> io::Result<usize> {
+        let sink = &self.tunnel.sink;
+        if sink.is_stuck() {
+            // A lost connection shows at the read.
+            let _ = sink.flush();
+        }
+        if sink.is_stuck() { sink.transport().read_or_room(space) } else { sink.transport().read(space) }
     }
 
     fn beat(&mut self) {
