@@ -11,6 +11,7 @@ pub mod browser;
 pub mod cdp;
 pub mod cycle;
 pub mod desktop;
+pub mod door;
 pub mod duplex;
 pub mod http;
 pub mod image;

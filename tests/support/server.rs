@@ -4,12 +4,15 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::process::Output;
 use super::wait::{DEADLINE, eventually, eventually_some};
+
+/// No processor time for this long is a rest.
+const REST: Duration = Duration::from_millis(200);
 
 /// A running server. Dropping it kills it, by its own process id.
 #[derive(Debug)]
@@ -174,6 +177,19 @@ impl Server {
         let (_, fields) = stat.rsplit_once(") ").expect("a name in brackets");
         // proc(5): utime and stime are fields 14 and 15, the state after the name is field 3.
         fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+    }
+
+    /// Waits until the server has used no processor time for a moment: it has done all that it can do.
+    #[track_caller]
+    pub fn wait_rest(&self) {
+        let (mut last, mut since) = (self.cpu_ticks(), Instant::now());
+        eventually(DEADLINE, "the server rests", || {
+            let now = self.cpu_ticks();
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+            since.elapsed() >= REST
+        });
     }
 
     /// Waits until there are as many threads and descriptors as in `before` ([`Server::resources`]).

@@ -160,6 +160,7 @@ fn a_stuck_reader_stalls_its_backend_only(certificate: Option<&Certificate>) {
     assert_eq!(expected.passed(), FLOOD);
     ws.send(&Frame::close(1000, ""));
     assert!(ws.conn.ends());
+    drop(ws);
     server.wait_resources(resources);
 }
 

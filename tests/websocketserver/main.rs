@@ -7,10 +7,13 @@
 )]
 
 mod backpressure;
+mod closing;
 mod desktop;
 mod first_steps;
 mod groundwork;
 mod interop;
+mod loss;
+mod protocol;
 mod transfer;
 
 #[path = "../support/mod.rs"]
