@@ -11,11 +11,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-<<<<<<< HEAD
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-=======
 use rustix::event::PollFlags;
->>>>>>> main
 use rustix::net::{SendFlags, send};
 
 use super::tls::{Acceptor, TlsSession};
@@ -284,13 +280,10 @@ impl Transport {
     /// Whether the peer has closed or reset its side, although there may be bytes left to read.
     pub fn peer_has_hung_up(&self) -> bool {
         #[cfg(target_os = "linux")]
-        let wanted = PollFlags::RDHUP;
+        let end = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
         #[cfg(not(target_os = "linux"))]
-        let wanted = PollFlags::HUP;
-        let mut fds = [PollFd::new(&self.socket, wanted)];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let found = poll(&mut fds, Some(&now)).unwrap_or_default();
-        found > 0 && fds.iter().any(|fd| fd.revents().intersects(wanted | PollFlags::HUP | PollFlags::ERR))
+        let end = PollFlags::HUP | PollFlags::ERR;
+        look(&self.socket, end, Some(Duration::ZERO)).is_ok_and(|found| found.intersects(end))
     }
 
     /// Sets how long a read waits; `None` is for ever.

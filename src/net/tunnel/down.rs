@@ -19,16 +19,8 @@ const REFUSAL_WAIT: Duration = Duration::from_millis(200);
 impl Tunnel {
     /// Runs until the backend ends, then says goodbye to the client and waits for its answer.
     pub(super) fn pump_down(&self) {
-<<<<<<< HEAD
-        let end = self.hear_epitaph(self.carry_down());
-        let goodbye = match &end {
-            End::BackendLost(why) => Some((1011, why.as_str())),
-            _ => Some((1000, "")),
-        };
-=======
         // The reason stands before the client hears of it: its answer may be quick.
-        let reason = self.ending.because(self.carry_down());
->>>>>>> main
+        let reason = self.ending.because(self.hear_epitaph(self.carry_down()));
         let deadline = Instant::now() + CLIENT_LINGER;
         let _ = self.sink.close(reason.goodbye(), &mut |progress| {
             self.note_progress(progress);
