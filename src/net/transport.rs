@@ -4,14 +4,19 @@
 //! the outbox lock, so frames never interleave. The reading thread never waits for output: it uses
 //! [`Transport::try_write`], which takes a small frame whole or not at all.
 
-use std::io::{self, IoSlice, Read, Write};
+mod wire;
+
+use std::io::{self, IoSlice, Read};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::event::PollFlags;
 use rustix::net::{SendFlags, send};
 
 use super::tls::{Acceptor, TlsSession};
+use wire::{at_least_one_tick, look, send_file_plain};
+pub use wire::{retry, send_all, timed_out};
 
 /// Bytes that are encrypted and sent at a time: few lock rounds, yet the reader is not kept from its session for long.
 const TLS_CHUNK: usize = 64 * 1024;
@@ -27,6 +32,17 @@ pub enum Progress {
 
 /// Decides, at each step of a blocking write, whether to go on.
 pub type Watch<'a> = &'a mut dyn FnMut(Progress) -> io::Result<()>;
+
+/// What became of a frame that could not wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placed {
+    /// It is on its way.
+    Sent,
+    /// Nothing was written: another thread is writing.
+    Busy,
+    /// Nothing was written: the peer takes nothing just now.
+    Full,
+}
 
 /// Gives up at the first stall: the write timeout is the deadline.
 pub fn no_patience(progress: Progress) -> io::Result<()> {
@@ -83,7 +99,26 @@ impl Transport {
     /// # Errors
     /// `WouldBlock` or `TimedOut` at the timeout; anything else is the end of the connection.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_after(buffer, || Ok(()))
+    }
+
+    /// Reads like [`Transport::read`], but returns as well (`WouldBlock`) when the peer takes bytes again.
+    ///
+    /// # Errors
+    /// As for [`Transport::read`].
+    pub fn read_or_room(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_after(buffer, || {
+            let time = self.socket.read_timeout()?;
+            let found = look(&self.socket, PollFlags::IN | PollFlags::OUT, time)?;
+            // Whatever is not room alone can be read: bytes, an end, an error.
+            if found.is_empty() || found == PollFlags::OUT { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        })
+    }
+
+    /// Calls `wait` before each read from the socket.
+    fn read_after(&self, buffer: &mut [u8], wait: impl Fn() -> io::Result<()>) -> io::Result<usize> {
         let Some(session) = &self.tls else {
+            wait()?;
             return retry(|| (&*self.socket).read(buffer));
         };
         loop {
@@ -95,6 +130,7 @@ impl Transport {
             if let Some(count) = answer {
                 return Ok(count);
             }
+            wait()?;
             session.fill_from(&self.socket)?;
         }
     }
@@ -138,21 +174,22 @@ impl Transport {
         Ok(())
     }
 
-    /// Writes a small frame now or not at all: false when another thread is writing or the peer is not reading.
+    /// Writes a small frame now or not at all: not while another thread is writing or the peer is not reading.
     /// With `last`, nothing can be written after it.
     ///
     /// # Errors
     /// The connection is lost, or nothing may be written any more.
-    pub fn try_write(&self, frame: &[u8], last: bool) -> io::Result<bool> {
+    pub fn try_write(&self, frame: &[u8], last: bool) -> io::Result<Placed> {
         let Ok(mut outbox) = self.outbox.try_lock() else {
-            return Ok(false);
+            return Ok(Placed::Busy);
         };
         if outbox.closed {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         self.drain_carry(&mut outbox)?;
-        if !outbox.carry.is_empty() {
-            return Ok(false);
+        // Where there is room there is enough for a small frame. What TLS has encrypted could not be taken back.
+        if !outbox.carry.is_empty() || look(&self.socket, PollFlags::OUT, Some(Duration::ZERO))?.is_empty() {
+            return Ok(Placed::Full);
         }
         match &self.tls {
             Some(session) => session.write(frame, &mut outbox.carry)?,
@@ -162,7 +199,7 @@ impl Transport {
         self.drain_carry(&mut outbox)?;
         drop(outbox);
         self.flush_late_output()?;
-        Ok(true)
+        Ok(Placed::Sent)
     }
 
     /// Sends as much of the carry as the socket takes without waiting.
@@ -259,102 +296,4 @@ impl Transport {
     fn lock(&self) -> MutexGuard<'_, Outbox> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A timeout of zero means "for ever" to the kernel, which is never what a passed deadline means.
-fn at_least_one_tick(time: Duration) -> Duration {
-    time.max(Duration::from_millis(1))
-}
-
-/// Whether a read or write ended because its timeout passed.
-pub fn timed_out(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
-
-/// Repeats a call that a signal interrupted.
-pub fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
-        }
-    }
-}
-
-/// Writes all parts to a blocking socket, in one call where the socket takes it.
-///
-/// # Errors
-/// The connection is lost, or `watch` gave up.
-pub fn send_all(mut socket: &TcpStream, parts: &mut [IoSlice<'_>], watch: Watch<'_>) -> io::Result<()> {
-    let mut rest = parts;
-    // Drops leading empty slices, so that nothing to write means no call.
-    IoSlice::advance_slices(&mut rest, 0);
-    while !rest.is_empty() {
-        let wrote = match rest {
-            [only] => socket.write(only),
-            [first, second] if second.is_empty() => socket.write(first),
-            _ => socket.write_vectored(rest),
-        };
-        match wrote {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => {
-                watch(Progress::Wrote(count))?;
-                IoSlice::advance_slices(&mut rest, count);
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if timed_out(&error) => watch(Progress::Stalled)?,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-#[cfg(target_os = "linux")]
-fn send_file_plain(
-    socket: &TcpStream,
-    file: &std::fs::File,
-    offset: u64,
-    length: u64,
-    watch: Watch<'_>,
-) -> io::Result<()> {
-    /// The kernel's own limit for one call is 2 GiB; smaller steps let `watch` see progress.
-    const STEP: u64 = 1 << 20;
-    let mut at = offset;
-    let end = offset + length;
-    while at < end {
-        let step = usize::try_from((end - at).min(STEP)).unwrap_or(usize::MAX);
-        match rustix::fs::sendfile(socket, file, Some(&mut at), step) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(count) => watch(Progress::Wrote(count))?,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(rustix::io::Errno::AGAIN) => watch(Progress::Stalled)?,
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn send_file_plain(
-    socket: &TcpStream,
-    file: &std::fs::File,
-    offset: u64,
-    length: u64,
-    watch: Watch<'_>,
-) -> io::Result<()> {
-    use std::os::unix::fs::FileExt;
-    let mut buffer = vec![0; TLS_CHUNK];
-    let mut at = offset;
-    let end = offset + length;
-    while at < end {
-        let step = usize::try_from(end - at).unwrap_or(usize::MAX).min(buffer.len());
-        let part = buffer.get_mut(..step).unwrap_or_default();
-        let count = file.read_at(part, at)?;
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        send_all(socket, &mut [IoSlice::new(part.get(..count).unwrap_or_default())], watch)?;
-        at += count as u64;
-    }
-    Ok(())
 }

@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::thread::JoinHandle;
 
+use rustix::net::RecvFlags;
+
 use super::random::{Digest, Random};
 use super::wait::{self, DEADLINE, eventually};
 
@@ -64,6 +66,15 @@ impl Backend {
     pub fn source(seed: u64, count: u64) -> Self {
         Self::serve(move |mut stream, _| {
             drop(std::io::copy(&mut Random::new(seed).take(count), &mut stream));
+        })
+    }
+
+    /// Sends without end, until the other side has ended its own direction.
+    pub fn flood() -> Self {
+        Self::serve(|stream, _| {
+            let block = vec![0x5A; 100_000];
+            let ended = || matches!(rustix::net::recv(stream, &mut [0; 1], RecvFlags::DONTWAIT), Ok((_, 0)));
+            while !ended() && (&mut &*stream).write_all(&block).is_ok() {}
         })
     }
 

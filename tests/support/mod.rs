@@ -9,7 +9,10 @@
 pub mod backend;
 pub mod browser;
 pub mod cdp;
+pub mod cycle;
 pub mod desktop;
+pub mod door;
+pub mod duplex;
 pub mod http;
 pub mod image;
 pub mod keyboard;

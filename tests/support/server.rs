@@ -4,12 +4,15 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::process::Output;
 use super::wait::{DEADLINE, eventually, eventually_some};
+
+/// No processor time for this long is a rest.
+const REST: Duration = Duration::from_millis(200);
 
 /// A running server. Dropping it kills it, by its own process id.
 #[derive(Debug)]
@@ -169,6 +172,47 @@ impl Server {
     /// Resident memory in KiB.
     pub fn rss_kib(&self) -> usize {
         self.status_field("VmRSS:")
+    }
+
+    /// The most that resident memory has ever been, in KiB.
+    pub fn peak_rss_kib(&self) -> usize {
+        self.status_field("VmHWM:")
+    }
+
+    /// Processor time used so far, in ticks of the kernel's clock (1/100 s).
+    ///
+    /// # Panics
+    /// When the server is no longer there.
+    pub fn cpu_ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).expect("the server is there");
+        let (_, fields) = stat.rsplit_once(") ").expect("a name in brackets");
+        // proc(5): utime and stime are fields 14 and 15, the state after the name is field 3.
+        fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+    }
+
+    /// Waits until the server has used no processor time for a moment: it has done all that it can do.
+    #[track_caller]
+    pub fn wait_rest(&self) {
+        let (mut last, mut since) = (self.cpu_ticks(), Instant::now());
+        eventually(DEADLINE, "the server rests", || {
+            let now = self.cpu_ticks();
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+            since.elapsed() >= REST
+        });
+    }
+
+    /// Waits until there are as many threads and descriptors as in `before` ([`Server::resources`]).
+    #[track_caller]
+    pub fn wait_resources(&self, before: (usize, usize)) {
+        let done = eventually_some(DEADLINE, || (self.resources() == before).then_some(()));
+        assert!(done.is_some(), "threads and descriptors were {before:?} and are {:?}", self.resources());
+    }
+
+    /// Number of threads, and number of open file descriptors.
+    pub fn resources(&self) -> (usize, usize) {
+        (self.threads(), self.descriptors())
     }
 
     /// Number of threads.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use native_tls::{TlsConnector, TlsStream};
 
+use super::duplex;
 use super::wait::DEADLINE;
 
 /// A connection and what has been read ahead from it.
@@ -70,6 +71,15 @@ impl Conn {
         tcp.set_read_timeout(Some(DEADLINE)).expect("a timeout for the handshake");
         let stream = connector.connect("localhost", tcp).expect("a TLS handshake");
         Self::new(Stream::Tls(Box::new(stream)))
+    }
+
+    /// The same connection as one that two threads may use ([`Conn::try_clone`]), also over TLS. Nothing may have been
+    /// read ahead.
+    pub fn into_shared(self) -> Self {
+        match self.stream {
+            Stream::Plain(_) => self,
+            Stream::Tls(tls) => Self::new(Stream::Plain(duplex::plain_end(*tls))),
+        }
     }
 
     fn new(stream: Stream) -> Self {

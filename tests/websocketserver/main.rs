@@ -6,6 +6,8 @@
     reason = "a test says what is wrong by panicking, and prints what helps to find out why"
 )]
 
+mod backpressure;
+mod closing;
 mod command_line;
 mod desktop;
 mod files;
@@ -15,10 +17,13 @@ mod hostile;
 mod interop;
 mod limits;
 mod logs;
+mod loss;
 mod origins;
+mod protocol;
 mod rest;
 mod smuggling;
 mod tls;
+mod transfer;
 mod upgrade;
 
 #[path = "../support/mod.rs"]

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::net::Shutdown;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 
@@ -13,20 +13,19 @@ use super::{CLIENT_LINGER, Tunnel};
 use crate::net::transport::{Progress, retry, timed_out};
 use crate::net::websocket::codec::{SERVER_HEADER, header_before};
 
+/// How long the upper pump may take to say what the kernel told it.
+const REFUSAL_WAIT: Duration = Duration::from_millis(200);
+
 impl Tunnel {
     /// Runs until the backend ends, then says goodbye to the client and waits for its answer.
     pub(super) fn pump_down(&self) {
-        let end = self.carry_down();
-        let goodbye = match &end {
-            End::BackendLost(why) => Some((1011, why.as_str())),
-            _ => Some((1000, "")),
-        };
+        // The reason stands before the client hears of it: its answer may be quick.
+        let reason = self.ending.because(self.carry_down());
         let deadline = Instant::now() + CLIENT_LINGER;
-        let _ = self.sink.close(goodbye, &mut |progress| {
+        let _ = self.sink.close(reason.goodbye(), &mut |progress| {
             self.note_progress(progress);
             if Instant::now() < deadline { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) }
         });
-        self.ending.because(end);
         self.ending.done(Pump::Down);
         self.await_client();
     }
@@ -51,11 +50,14 @@ impl Tunnel {
         let mut client_takes = true;
         loop {
             let count = match retry(|| (&self.backend).read(buffer.space())) {
-                Ok(0) => return End::BackendClosed,
+                Ok(0) => return self.how_backend_ended(),
                 Ok(count) => count,
                 Err(error) if timed_out(&error) => {
                     buffer.shrink();
                     continue;
+                }
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    return End::BackendLost("backend: connection reset".to_owned());
                 }
                 Err(error) => return End::BackendLost(format!("backend: {}", error.to_string().to_lowercase())),
             };
@@ -64,6 +66,15 @@ impl Tunnel {
             }
             buffer.adapt(count);
         }
+    }
+
+    /// The kernel tells a reset once, to whichever pump asks first; the other one reads an end.
+    fn how_backend_ended(&self) -> End {
+        let connected = self.backend.peer_addr().is_ok();
+        if !connected && self.ending.refusal(REFUSAL_WAIT) == Some(io::ErrorKind::ConnectionReset) {
+            return End::BackendLost("backend: connection reset".to_owned());
+        }
+        End::BackendClosed
     }
 
     /// Sends the `count` bytes behind the reserve as one frame, its header right before them.

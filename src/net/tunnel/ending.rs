@@ -1,9 +1,10 @@
 //! How a tunnel ends: the first reason counts, and each pump can wait for the other.
 
 use std::fmt;
+use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::net::websocket::codec::Violation;
 
@@ -36,6 +37,18 @@ pub enum End {
 }
 
 impl End {
+    /// What the client is told: code and reason.
+    pub(super) fn goodbye(&self) -> Option<(u16, &str)> {
+        match self {
+            // RFC 6455 section 5.5.1: the answer to a close frame repeats its code.
+            Self::ClientClosed(code) => code.map(|code| (code, "")),
+            Self::Violation(violation) => Some((violation.code, violation.reason)),
+            Self::BackendLost(why) => Some((1011, why)),
+            Self::Closed { code, reason } => Some((*code, reason)),
+            _ => Some((1000, "")),
+        }
+    }
+
     /// Whether the client is there to exchange goodbyes with.
     pub(super) fn is_orderly(&self) -> bool {
         !matches!(self, Self::ClientEnded | Self::ClientLost(_) | Self::ClientSilent(_))
@@ -82,20 +95,34 @@ pub(super) struct Ending {
 #[derive(Default)]
 struct State {
     reason: Option<End>,
+    /// How the backend refused what the upper pump wrote.
+    refusal: Option<io::ErrorKind>,
     up_done: bool,
     down_done: bool,
 }
 
 impl Ending {
-    /// Gives a reason; a later one is forgotten.
-    pub(super) fn because(&self, end: End) {
-        self.lock().reason.get_or_insert(end);
+    /// Gives a reason, and answers the one that counts: the first.
+    pub(super) fn because(&self, end: End) -> End {
+        self.lock().reason.get_or_insert(end).clone()
     }
 
     /// The first reason given.
     pub(super) fn reason(&self) -> End {
         let reason = self.lock().reason.clone();
         reason.unwrap_or_else(|| End::Failed("an internal error".to_owned()))
+    }
+
+    /// The backend took no more of what the upper pump wrote.
+    pub(super) fn refused(&self, error: &io::Error) {
+        self.lock().refusal = Some(error.kind());
+        self.changed.notify_all();
+    }
+
+    /// How the backend refused to take more, waiting for the upper pump to say it, at most `time` or until there is a
+    /// reason to end.
+    pub(super) fn refusal(&self, time: Duration) -> Option<io::ErrorKind> {
+        self.wait_until(time, |state| state.refusal.is_some() || state.reason.is_some()).refusal
     }
 
     pub(super) fn done(&self, pump: Pump) {
@@ -110,22 +137,16 @@ impl Ending {
 
     /// Waits until `pump` is done, at most `time`; true when it is.
     pub(super) fn wait(&self, pump: Pump, time: Duration) -> bool {
-        let deadline = Instant::now() + time;
-        let mut state = self.lock();
-        loop {
-            let done = match pump {
-                Pump::Up => state.up_done,
-                Pump::Down => state.down_done,
-            };
-            if done {
-                return true;
-            }
-            let Some(rest) = deadline.checked_duration_since(Instant::now()) else {
-                return false;
-            };
-            let waited = self.changed.wait_timeout(state, rest);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        let done = |state: &State| match pump {
+            Pump::Up => state.up_done,
+            Pump::Down => state.down_done,
+        };
+        done(&self.wait_until(time, done))
+    }
+
+    fn wait_until(&self, time: Duration, holds: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let waited = self.changed.wait_timeout_while(self.lock(), time, |state| !holds(state));
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Marks `pump` as done when dropped. After a panic it also cuts the backend, so that the other pump ends.

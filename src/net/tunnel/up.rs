@@ -39,7 +39,7 @@ impl Tunnel {
         self.ending.done(Pump::Up);
         match end {
             End::ClientLost(_) | End::ClientSilent(_) => self.transport().abort(),
-            End::Violation(violation) => drop(self.sink.post_close(Some((violation.code, violation.reason)))),
+            End::Violation(_) => drop(self.sink.post_close(end.goodbye())),
             _ => {}
         }
         let _ = self.backend.shutdown(Shutdown::Write);
@@ -47,8 +47,7 @@ impl Tunnel {
             self.ending.wait(Pump::Down, CLOSE_REPLY_WAIT);
         }
         match end {
-            // RFC 6455 section 5.5.1: the answer repeats the client's code.
-            End::ClientClosed(code) => drop(self.sink.post_close(code.map(|code| (code, "")))),
+            End::ClientClosed(_) => drop(self.sink.post_close(end.goodbye())),
             End::ClientEnded => self.transport().abort(),
             _ => {}
         }
@@ -66,7 +65,7 @@ impl Up<'_> {
     fn run(&mut self) -> End {
         let mut buffer = Buffer::new(0);
         loop {
-            match self.tunnel.transport().read(buffer.space()) {
+            match self.read(buffer.space()) {
                 Ok(0) => return End::ClientEnded,
                 Ok(count) => {
                     self.tunnel.client_is_alive();
@@ -87,6 +86,15 @@ impl Up<'_> {
             }
             self.beat();
         }
+    }
+
+    fn read(&self, space: &mut [u8]) -> io::Result<usize> {
+        let sink = &self.tunnel.sink;
+        if sink.is_stuck() {
+            // A lost connection shows at the read.
+            let _ = sink.flush();
+        }
+        if sink.is_stuck() { sink.transport().read_or_room(space) } else { sink.transport().read(space) }
     }
 
     fn beat(&mut self) {
@@ -143,8 +151,9 @@ impl Up<'_> {
         match result {
             Ok(()) => Ok(()),
             Err(error) if timed_out(&error) => Err(End::ClientLost("gone while the backend took nothing".to_owned())),
-            Err(_) => {
-                // The lower pump reads why, and what the backend said before.
+            Err(error) => {
+                // The lower pump reads what the backend said before.
+                tunnel.ending.refused(&error);
                 tunnel.backend_deaf.store(true, Ordering::Relaxed);
                 Ok(())
             }

@@ -5,14 +5,13 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use std::time::Duration;
 
 use tungstenite::protocol::frame::coding::Control;
 
 use super::codec::{close_frame, control_frame};
 use crate::net::live::Endable;
-use crate::net::transport::{Transport, Watch};
+use crate::net::transport::{Placed, Transport, Watch};
 
 /// How long a client may take to close after it was sent away.
 const DISMISSAL: Duration = Duration::from_secs(2);
@@ -30,6 +29,21 @@ struct Slots {
     close: Option<Vec<u8>>,
     /// A close frame is in its slot or out: the first one counts.
     closing: bool,
+    /// A signal waits because the client takes nothing, and no thread is writing.
+    stuck: bool,
+}
+
+impl Slots {
+    /// The slot of the signal that goes next, and whether nothing may follow it.
+    fn next(&mut self) -> Option<(&mut Option<Vec<u8>>, bool)> {
+        let slots = [(&mut self.pong, false), (&mut self.ping, false), (&mut self.close, true)];
+        slots.into_iter().find(|(slot, _)| slot.is_some())
+    }
+
+    /// Takes the signal that goes next.
+    fn take(&mut self) -> Option<(Vec<u8>, bool)> {
+        self.next().and_then(|(slot, last)| Some((slot.take()?, last)))
+    }
 }
 
 impl Sink {
@@ -49,7 +63,15 @@ impl Sink {
     /// The connection is lost, a close frame is out, or `watch` gave up.
     pub fn send(&self, frame: &[u8], watch: Watch<'_>) -> io::Result<()> {
         self.transport.write_all([frame, &[]], false, watch)?;
-        self.flush()
+        // What came up meanwhile goes right behind. This thread may wait; when a full line keeps a signal back and
+        // nothing more comes from the backend, nobody else would send it.
+        while !self.send_slots()? {
+            let Some((signal, last)) = self.lock().take() else {
+                break;
+            };
+            self.transport.write_all([&signal, &[]], last, watch)?;
+        }
+        Ok(())
     }
 
     /// Answers a ping.
@@ -110,19 +132,36 @@ impl Sink {
         }
     }
 
-    /// Sends what is in the slots, unless another thread is writing: that one looks here when it is done.
-    fn flush(&self) -> io::Result<()> {
+    /// Whether a signal waits for the client alone: the reading thread then has to look out for room too.
+    pub fn is_stuck(&self) -> bool {
+        self.lock().stuck
+    }
+
+    /// Sends what is in the slots without waiting. A thread that is writing looks here when it is done; when the client
+    /// takes nothing, [`Sink::is_stuck`].
+    ///
+    /// # Errors
+    /// The connection is lost or closed.
+    pub fn flush(&self) -> io::Result<()> {
+        self.send_slots().map(drop)
+    }
+
+    /// True when the slots are empty.
+    fn send_slots(&self) -> io::Result<bool> {
         let mut slots = self.lock();
-        let Slots { pong, ping, close, .. } = &mut *slots;
-        for (slot, last) in [(pong, false), (ping, false), (close, true)] {
-            if let Some(frame) = slot {
-                if !self.transport.try_write(frame, last)? {
-                    return Ok(());
-                }
-                *slot = None;
+        slots.stuck = false;
+        while let Some((slot, last)) = slots.next() {
+            let placed = match slot {
+                Some(frame) => self.transport.try_write(frame, last)?,
+                None => Placed::Sent,
+            };
+            if placed != Placed::Sent {
+                slots.stuck = placed == Placed::Full;
+                return Ok(false);
             }
+            *slot = None;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn lock(&self) -> MutexGuard<'_, Slots> {
