@@ -8,12 +8,15 @@
 
 mod backpressure;
 mod closing;
+mod crowd;
 mod desktop;
 mod first_steps;
 mod groundwork;
+mod heartbeat;
 mod interop;
 mod loss;
 mod protocol;
+mod stopping;
 mod transfer;
 
 #[path = "../support/mod.rs"]
