@@ -81,7 +81,7 @@ impl Acceptor {
     {
         let listener = Arc::new(listener);
         let refusals = Refusals::start(extra.to_vec())?;
-        let port = Port { listener: Arc::clone(&listener), label, live, refusals, serve: Arc::new(serve) };
+        let port = Port { listener: Arc::clone(&listener), label, live, refusals, refused: 0, serve: Arc::new(serve) };
         let thread = thread::spawn(&format!("accept {label}"), move || port.run())?;
         Ok(Self { listener, thread: Some(thread) })
     }
@@ -102,11 +102,13 @@ struct Port {
     label: &'static str,
     live: Live,
     refusals: Refusals,
+    /// Connections for which there was no room, since there was last.
+    refused: u64,
     serve: Arc<dyn Fn(Accepted) + Send + Sync>,
 }
 
 impl Port {
-    fn run(self) {
+    fn run(mut self) {
         let mut troubled = false;
         loop {
             match self.listener.accept() {
@@ -130,13 +132,21 @@ impl Port {
         }
     }
 
-    fn admit(&self, socket: TcpStream, peer: SocketAddr) {
+    fn admit(&mut self, socket: TcpStream, peer: SocketAddr) {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let Some(permit) = self.live.enter() else {
-            log::warn!("refused {peer}: all {} connections are taken", self.live.count());
+            // One line for the first of a flood, and one with their number behind the last.
+            if self.refused == 0 {
+                log::warn!("refused {peer}: all {} connections are taken", self.live.count());
+            }
+            self.refused += 1;
             self.refusals.refuse(socket);
             return;
         };
+        match std::mem::take(&mut self.refused) {
+            0 => {}
+            refused => log::warn!("{}: there is room again; {refused} connections were refused", self.label),
+        }
         if let Err(error) = backend::tune(&socket) {
             log::debug!("lost {peer} before it was served: {error}");
             let _ = socket.shutdown(Shutdown::Both);

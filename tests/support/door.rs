@@ -13,10 +13,20 @@ pub struct Door(Option<Certificate>);
 impl Door {
     /// Runs `test` in plain text, then over TLS.
     pub fn each(test: impl Fn(&Self)) {
-        for door in [Self(None), Self(Some(Certificate::ec()))] {
-            println!("--- {}", if door.0.is_some() { "over TLS" } else { "in plain text" });
-            test(&door);
-        }
+        println!("--- in plain text");
+        Self::plain(&test);
+        println!("--- over TLS");
+        Self::tls(&test);
+    }
+
+    /// Runs `test` in plain text.
+    pub fn plain(test: impl Fn(&Self)) {
+        test(&Self(None));
+    }
+
+    /// Runs `test` over TLS.
+    pub fn tls(test: impl Fn(&Self)) {
+        test(&Self(Some(Certificate::ec())));
     }
 
     /// A server in front of `backend`.
@@ -34,6 +44,12 @@ impl Door {
     pub fn conn(&self, server: &Server) -> Conn {
         let port = server.ws_port();
         if self.0.is_some() { Conn::tls(port) } else { Conn::plain(port) }
+    }
+
+    /// Opens websockets on other threads.
+    pub fn dialer(&self, server: &Server) -> impl Fn() -> Ws + Send + use<> {
+        let (port, tls) = (server.ws_port(), self.0.is_some());
+        move || if tls { Ws::connect_tls(port) } else { Ws::connect(port) }
     }
 
     /// A websocket that one thread uses.

@@ -41,3 +41,8 @@ pub fn eventually_some<T>(deadline: Duration, mut look: impl FnMut() -> Option<T
 pub fn spawn<T: Send + 'static>(name: &str, body: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
     thread::Builder::new().name(name.to_owned()).spawn(body).expect("a thread for the test")
 }
+
+/// Lets time pass on purpose: the pace of a slow client, never a way to wait for something.
+pub fn pace(step: Duration) {
+    thread::sleep(step);
+}

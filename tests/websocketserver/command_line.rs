@@ -11,7 +11,7 @@ use crate::support::backend::Backend;
 use crate::support::http;
 use crate::support::server::Server;
 use crate::support::stream::Conn;
-use crate::support::wait::{DEADLINE, eventually};
+use crate::support::wait::{DEADLINE, eventually, spawn};
 use crate::support::ws::{Frame, Ws};
 
 #[track_caller]
@@ -220,11 +220,8 @@ fn a_target_that_listens_later_is_connected_when_a_client_comes() {
     assert_eq!(code, 1011);
     assert!(reason.contains(&address.to_string()) && reason.contains("refused"), "{reason}");
     listen(&waiting, 8).unwrap();
-    let listener = TcpListener::from(waiting);
-    let mut ws = Ws::connect(server.ws_port());
-    let (mut far, _) = listener.accept().unwrap();
-    far.write_all(b"hello").unwrap();
-    assert_eq!(ws.take_data(5), b"hello");
+    greet(TcpListener::from(waiting));
+    assert_eq!(Ws::connect(server.ws_port()).take_data(5), b"hello");
 }
 
 #[test]
@@ -253,27 +250,30 @@ fn without_an_address_both_families_are_listened_on() {
     assert!(!server.log().contains("::ffff:"), "clients are named as they are: {}", server.log());
 }
 
-/// A backend that sends a greeting, on this address.
-fn greeter(address: impl Into<SocketAddr>) -> (u16, TcpListener) {
+/// Greets one client, whenever it comes.
+fn greet(listener: TcpListener) {
+    spawn("greeter", move || listener.accept().unwrap().0.write_all(b"hello").unwrap());
+}
+
+/// Port of a backend on this address that sends a greeting.
+fn greeter(address: impl Into<SocketAddr>) -> u16 {
     let listener = TcpListener::bind(address.into()).unwrap();
-    (listener.local_addr().unwrap().port(), listener)
+    let port = listener.local_addr().unwrap().port();
+    greet(listener);
+    port
 }
 
 #[test]
 fn targets_are_reached_by_either_family() {
-    for (host, listener) in [
+    for (host, port) in [
         ("::1", greeter((Ipv6Addr::LOCALHOST, 0))),
         ("[::1]", greeter((Ipv6Addr::LOCALHOST, 0))),
         ("localhost", greeter((Ipv6Addr::LOCALHOST, 0))),
         ("localhost", greeter((Ipv4Addr::LOCALHOST, 0))),
         ("127.0.0.1", greeter((Ipv4Addr::LOCALHOST, 0))),
     ] {
-        let (port, listener) = listener;
         let server = Server::start(&["--client_hostname", host, "--client_port", &port.to_string()]);
-        let mut ws = Ws::connect(server.ws_port());
-        let (mut far, _) = listener.accept().unwrap();
-        far.write_all(b"hello").unwrap();
-        assert_eq!(ws.take_data(5), b"hello", "{host}");
+        assert_eq!(Ws::connect(server.ws_port()).take_data(5), b"hello", "{host}");
     }
 }
 

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use crate::support::backend::Backend;
 use crate::support::http;
+use crate::support::netstat;
 use crate::support::server::Server;
 use crate::support::stream::{Conn, Look};
 use crate::support::tls::Certificate;
-use crate::support::wait::{DEADLINE, spawn};
+use crate::support::wait::{DEADLINE, eventually, spawn};
 use crate::support::ws::{Frame, Ws};
 
 use rustix::process::Signal;
@@ -145,31 +146,30 @@ fn a_stop_does_not_wait_for_clients_that_say_nothing() {
     forgot_tls.send(b"GET / HT");
     let _silent = (Conn::plain(server.ws_port()), Conn::plain(server.http_port()));
     // The server has accepted them: one thread per connection.
-    crate::support::wait::eventually(DEADLINE, "all are accepted", || {
-        crate::support::netstat::established(server.ws_port()) == 3 && server.threads() >= 5 + 5
+    eventually(DEADLINE, "all are accepted", || {
+        netstat::established(server.ws_port()) == 3 && server.threads() >= 5 + 5
     });
     server.signal(Signal::TERM);
     promptly("stopping", || assert!(server.wait_exit(DEADLINE).success()));
 }
 
-/// Sends `request` and then goes on sending until the server has had enough; then reads what it answered.
+/// Sends `request` and then goes on sending for a while, as one who does not listen; then reads what was answered.
+/// Nothing may have been reset on the way: a reset takes answers with it that are not read yet.
 #[track_caller]
 fn answer_to_endless(port: u16, request: &[u8], more: &[u8]) -> u16 {
     let mut conn = Conn::plain(port);
     let mut writer = conn.try_clone();
     let (request, more) = (request.to_vec(), more.repeat(64));
     let sender = spawn("endless", move || {
-        writer.send(&request);
-        for _ in 0..200 {
-            if writer.try_send(&more).is_err() {
-                break;
-            }
-        }
+        let all = std::iter::once(&request).chain(std::iter::repeat_n(&more, 50));
+        let sent = all.into_iter().all(|bytes| writer.try_send(bytes).is_ok());
         drop(writer.socket().shutdown(std::net::Shutdown::Write));
+        sent
     });
-    // Reading begins when all is sent: a reset on the way would have taken the answer with it.
-    sender.join().unwrap();
-    http::read(&mut conn, "GET").map_or(0, |answer| answer.status)
+    assert!(sender.join().unwrap(), "the server takes what comes behind its answer");
+    let answer = http::read(&mut conn, "GET").expect("an answer");
+    assert_eq!(conn.look(DEADLINE), Look::Eof, "{answer:?}");
+    answer.status
 }
 
 #[test]
@@ -204,10 +204,13 @@ fn heads_at_the_limits_are_served_and_one_byte_more_is_not() {
     let padding = |length: usize| format!("X: {}\r\n", "y".repeat(length - overhead));
     assert_eq!(ask("/hello.txt", &padding(16 * 1024)), 200, "16 KiB");
     assert_eq!(ask("/hello.txt", &padding(16 * 1024 + 1)), 431, "16 KiB and a byte");
-    // Wherever the pieces end in which it arrives.
-    let request = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", padding(20_000));
+    // Wherever the pieces end in which it arrives: the first one is read before the next is sent.
+    let request = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", padding(17_000));
+    let (first, rest) = request.as_bytes().split_at(4_095);
     let mut conn = Conn::plain(server.http_port());
-    conn.send_in_pieces(request.as_bytes(), 16_383);
+    conn.send(first);
+    assert_eq!(conn.look(Duration::from_millis(100)), Look::Silence);
+    conn.send(rest);
     assert_eq!(http::read(&mut conn, "GET").unwrap().status, 431);
 }
 

@@ -105,9 +105,8 @@ fn an_acceptor_that_finds_no_descriptor_goes_on_when_there_are_some() {
 fn connections_of_every_kind_give_their_descriptors_and_threads_back() {
     let backend = Backend::echo();
     let server = Server::start(&backend.args());
-    drop(http::get(server.ws_port(), "/", &[]));
+    // All that serves no connection is there when the server says that it listens.
     let idle = || (server.threads(), server.descriptors());
-    eventually(DEADLINE, "the first connection is gone", || idle().0 <= 6);
     let before = idle();
     for round in 0..20 {
         let port = server.ws_port();

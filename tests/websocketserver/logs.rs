@@ -13,6 +13,7 @@ use crate::support::backend::Backend;
 use crate::support::http;
 use crate::support::server::Server;
 use crate::support::stream::Conn;
+use crate::support::tls::Certificate;
 use crate::support::wait::{DEADLINE, eventually, eventually_some, spawn};
 use crate::support::ws::{Frame, Ws};
 
@@ -124,6 +125,22 @@ fn no_client_can_forge_a_line_or_drive_a_terminal() {
             messages(&lines.join("\n"));
         }
     }
+}
+
+#[test]
+fn a_name_with_control_characters_stays_on_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let odd = folder.path().join("a\n[ERROR] forged\u{1b}[31m\u{9b}\r");
+    fs::create_dir(&odd).unwrap();
+    let certificate = odd.join("cert.pem");
+    fs::copy(Certificate::ec().combined(), &certificate).unwrap();
+    let server = Server::start(&["--cert", certificate.to_str().unwrap()]);
+    fs::remove_file(&certificate).unwrap();
+    server.signal(Signal::HUP);
+    server.wait_log("No such file", DEADLINE);
+    let lines = stopped(server);
+    assert!(lines.iter().any(|line| line.contains("a\\n[ERROR] forged\\u{1b}[31m")), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.starts_with("[ERROR]") || line.contains(char::is_control)), "{lines:?}");
 }
 
 #[test]

@@ -24,6 +24,7 @@ fn refused(port: u16, request: &str, statuses: &[u16]) {
     let mut conn = Conn::plain(port);
     let answer = http::exchange(&mut conn, format!("{request}{SECOND}")).expect("an answer");
     assert!(statuses.contains(&answer.status), "{request:?}: {} {}", answer.status, answer.reason);
+    assert_eq!(answer.header("Connection"), Some("close"), "{request:?}");
     let rest = conn.take_rest();
     assert!(rest.is_empty(), "{request:?}: {:?}", String::from_utf8_lossy(&rest));
 }

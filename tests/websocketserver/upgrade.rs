@@ -149,6 +149,7 @@ fn plain_http_on_the_websocket_port_is_told_to_upgrade() {
         let mut conn = Conn::plain(both.server.ws_port());
         let answer = http::request(&mut conn, method, "/v1/stop", &[]).unwrap();
         assert_eq!((answer.status, answer.header("Upgrade")), (426, Some("websocket")), "{method}");
+        assert_eq!(answer.header("Connection"), Some("Upgrade"), "Upgrade is for this connection only");
         if method == "GET" {
             let text = answer.text();
             assert!(text.contains("ws://") && text.lines().count() == 1, "{text}");

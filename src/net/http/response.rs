@@ -198,8 +198,8 @@ impl Response {
             replace_reason(&mut head, self.status, reason);
         }
         if self.status == 426 {
-            // RFC 9110 section 15.5.22 wants it, and `tiny_http` lets no Upgrade header through.
-            insert_line(&mut head, b"Upgrade: websocket\r\n");
+            // RFC 9110 sections 15.5.22 and 7.8 want both, and `tiny_http` lets neither through.
+            insert_line(&mut head, b"Upgrade: websocket\r\nConnection: Upgrade\r\n");
         }
         let connection: Option<&[u8]> = match (upgrade, context.keep_alive, context.minor_version) {
             (Some(_), _, _) | (None, true, 1) => None,
