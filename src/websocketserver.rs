@@ -2,9 +2,11 @@
 
 pub mod ansys;
 pub mod config;
+pub mod launch;
 mod origin;
 mod rest;
 mod route;
+pub mod services;
 mod token;
 mod tunnel;
 

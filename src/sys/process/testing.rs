@@ -1,6 +1,6 @@
 //! What tests that start processes share.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::table::Table;
@@ -10,9 +10,9 @@ use super::{COOKIE, Processes};
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The one [`Processes`] of this test program: a second one would reap the children of the first.
-pub(crate) fn processes() -> &'static Processes {
-    static PROCESSES: OnceLock<Processes> = OnceLock::new();
-    PROCESSES.get_or_init(|| Processes::start(None).unwrap())
+pub(crate) fn processes() -> Arc<Processes> {
+    static PROCESSES: OnceLock<Arc<Processes>> = OnceLock::new();
+    Arc::clone(PROCESSES.get_or_init(|| Arc::new(Processes::start(None).unwrap())))
 }
 
 /// Waits until `look` finds something.

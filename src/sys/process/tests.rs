@@ -25,7 +25,7 @@ fn shell_of(processes: &Processes, script: &str) -> (Child, BufReader<File>) {
 }
 
 fn shell(script: &str) -> (Child, BufReader<File>) {
-    shell_of(processes(), script)
+    shell_of(&processes(), script)
 }
 
 fn line(output: &mut impl BufRead) -> String {
