@@ -1,7 +1,8 @@
-//! What the operating system gives: threads, signals, logs, limits.
+//! What the operating system gives: threads, processes, signals, logs, limits.
 
 pub mod limits;
 pub mod logging;
+pub mod process;
 pub mod signals;
 pub mod stop;
 pub mod thread;

@@ -2,6 +2,7 @@
 
 pub mod ansys;
 pub mod config;
+pub mod launch;
 mod origin;
 mod registry;
 mod metrics;
@@ -10,6 +11,7 @@ mod services;
 mod status_page;
 mod launch;
 mod route;
+pub mod services;
 mod token;
 mod tunnel;
 
