@@ -3,21 +3,21 @@
 pub mod ansys;
 pub mod config;
 pub mod launch;
+mod metrics;
 mod origin;
 mod registry;
-mod metrics;
 mod rest;
-mod services;
-mod status_page;
-mod launch;
 mod route;
 pub mod services;
+mod status_page;
 mod token;
 mod tunnel;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::RecvTimeoutError;
 
 pub use config::Config;
 
@@ -29,14 +29,20 @@ use crate::net::tls::TlsSource;
 use crate::net::websocket::handshake;
 use crate::sys::limits;
 use crate::sys::logging::{LogControl, START};
+use crate::sys::process;
 use crate::sys::signals;
 use crate::sys::stop::Stop;
 use ansys::Site;
+use launch::Context;
 use metrics::Metrics;
+use registry::Rules;
 use route::{PortKind, Route};
+use services::Services;
 
 /// How long connections may take to end by themselves at a stop.
 const END_PATIENCE: Duration = Duration::from_secs(5);
+/// How long everything may take, instances included.
+const STOP_PATIENCE: Duration = Duration::from_millis(9_500);
 /// How long they may take once they were cut.
 const ABORT_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -44,6 +50,7 @@ const ABORT_PATIENCE: Duration = Duration::from_secs(2);
 struct Server {
     config: Config,
     site: Option<Site>,
+    services: Services,
     registry: registry::Handle,
     metrics: Arc<Metrics>,
     stop: Stop,
@@ -54,28 +61,58 @@ struct Server {
 /// # Errors
 /// A sentence about what kept it from starting: a port, a certificate, a directory.
 pub fn serve(config: Config, log: &LogControl) -> Result<(), String> {
+    let descriptors = process::descriptors();
     limits::raise_descriptors();
     let tls = config.tls.clone().map(TlsSource::load).transpose()?.map(Arc::new);
     let site = config.http.as_ref().map(|http| Site::open(&http.directory, config.install_root.as_deref()));
     let site = site.transpose()?;
+    let services = Services::load(&config)?;
     let ports = bind(&config)?;
     let live = Live::new(connection_limit(&config));
     warn_about(&config);
     let stop = Stop::default();
     handle_signals(&stop, log, tls.clone())?;
-    let server = Arc::new(Server { config, site, stop: stop.clone() });
+    let metrics = Arc::new(Metrics::default());
+    let registry = start_registry(&config, &services, descriptors, &metrics)?;
+    let server = Arc::new(Server { config, site, services, registry: registry.clone(), metrics, stop: stop.clone() });
     let acceptors = accept(ports, &server, tls.as_ref(), &live)?;
     let reason = stop.wait();
     log::info!("stopping: {reason}");
     drop(acceptors);
+    end(&live, &registry);
+    log::info!("stopped");
+    Ok(())
+}
+
+fn start_registry(
+    config: &Config,
+    services: &Services,
+    descriptors: Option<u64>,
+    metrics: &Arc<Metrics>,
+) -> Result<registry::Handle, String> {
+    let context = if services.is_empty() { None } else { Some(Context::open(config, services, descriptors)?) };
+    let rules = Rules {
+        timeout: config.services.timeout,
+        reconnect_grace: config.services.reconnect_grace,
+        launch_timeout: config.services.launch_timeout,
+    };
+    registry::start(services, rules, context, Arc::clone(metrics))
+        .map_err(|error| format!("cannot start a thread: {error}"))
+}
+
+/// Ends connections and instances, all at the same time.
+fn end(live: &Live, registry: &registry::Handle) {
+    let began = Instant::now();
+    let gone = registry.shut_down();
     live.end_all();
     if !live.wait_empty(END_PATIENCE) {
         log::warn!("{} connections did not end by themselves and are cut", live.count());
         live.abort_all();
         live.wait_empty(ABORT_PATIENCE);
     }
-    log::info!("stopped");
-    Ok(())
+    if gone.recv_timeout(STOP_PATIENCE.saturating_sub(began.elapsed())) == Err(RecvTimeoutError::Timeout) {
+        log::warn!("services are left that did not end; the guardian ends them");
+    }
 }
 
 fn bind(config: &Config) -> Result<Vec<(PortKind, TcpListener)>, String> {

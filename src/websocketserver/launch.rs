@@ -94,13 +94,31 @@ pub struct Started {
     pub grpc_port: Option<u16>,
 }
 
+impl Started {
+    /// The endpoint of this name; `None` is the one that needs none.
+    ///
+    /// # Errors
+    /// A sentence for the client: there is no such endpoint.
+    pub fn endpoint(&self, name: Option<&str>) -> Result<&Endpoint, String> {
+        match name {
+            None => Ok(&self.default),
+            Some(name) => self.named.get(name).ok_or_else(|| format!("the service has no endpoint '{name}'")),
+        }
+    }
+}
+
 /// What becomes of a launch: at most one `Started`, then at most one `Exited`, and one `Gone` at the end.
 #[derive(Debug, Clone)]
 pub enum Report {
     /// It was started. Who connects tries again until it listens.
     Started(Started),
-    /// It could not be started, or ended without being asked to: a sentence, with its last words.
-    Exited(String),
+    /// It could not be started, or ended without being asked to.
+    Exited {
+        /// A sentence, with its last words.
+        reason: String,
+        /// Whether that is a fault: anything but a started process that exits with 0.
+        failed: bool,
+    },
     /// Nothing of it is left: no process, no port, no file. Always the last report.
     Gone,
 }
@@ -182,7 +200,7 @@ pub fn start(order: Order, context: &Arc<Context>, report: impl Fn(Report) + Sen
     let reporter = Arc::new(Mutex::new(Reporter { to: Box::new(report), started: false, exited: false, gone: false }));
     let cannot = |error: io::Error| {
         let mut reporter = reporter.lock().unwrap_or_else(PoisonError::into_inner);
-        reporter.exited(format!("cannot be launched: {error}"));
+        reporter.exited(format!("cannot be launched: {error}"), true);
     };
     let bell = match Bell::new() {
         Ok(bell) => Arc::new(bell),
@@ -221,10 +239,10 @@ impl Reporter {
         }
     }
 
-    fn exited(&mut self, reason: String) {
+    fn exited(&mut self, reason: String, failed: bool) {
         if !self.exited {
             self.exited = true;
-            (self.to)(Report::Exited(reason));
+            (self.to)(Report::Exited { reason, failed });
         }
     }
 

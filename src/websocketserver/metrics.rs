@@ -97,7 +97,11 @@ impl Metrics {
         registry.register("launch_seconds", "Seconds from a websocket's arrival to its service's connection", seconds);
         registry.register("tunnels", "Tunnels that were opened", self.tunnels.clone());
         registry.register("tunnels_open", "Tunnels at work", self.open_tunnels.clone());
-        registry.register("tunnel_bytes", "Payload bytes, up to the backend and down to the client", self.bytes.clone());
+        registry.register(
+            "tunnel_bytes",
+            "Payload bytes, up to the backend and down to the client",
+            self.bytes.clone(),
+        );
         registry.register("http_answers", "HTTP answers by status", self.answers.clone());
     }
 

@@ -9,14 +9,13 @@ pub(crate) mod state;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, after, bounded, never, select_biased};
 
-use super::metrics::Metrics;
 use super::launch::{self, Context, Report, Running, Started};
-use super::services::ServiceSpec;
+use super::metrics::Metrics;
+use super::services::{ServiceSpec, Services};
 use crate::sys::thread;
 use claim::Cell;
 pub(crate) use claim::{Claim, Order};
@@ -25,6 +24,11 @@ pub(crate) use state::{Options, Phase, Refused, Rules};
 
 /// Messages that may wait. Senders wait for room, the registry never waits for them.
 const INBOX: usize = 1_024;
+
+/// A launch makes three reports at most, and a slot has one launch at a time: there is always room for a report.
+const REPORTS_PER_SLOT: usize = 3;
+/// Deadlines are looked at this often at least, whatever the clock does.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What a reservation is answered with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +61,6 @@ enum Message {
     Connected(ClaimId),
     Unclaim(ClaimId),
     Status { reply: Sender<Vec<Vec<InstanceStatus>>> },
-    Report(LaunchId, Report),
     ShutDown { done: Sender<()> },
 }
 
@@ -65,7 +68,6 @@ enum Message {
 #[derive(Clone)]
 pub(crate) struct Handle {
     inbox: Sender<Message>,
-    services: Arc<Vec<Arc<ServiceSpec>>>,
 }
 
 /// Starts the registry's thread for `services`.
@@ -73,35 +75,33 @@ pub(crate) struct Handle {
 /// # Errors
 /// No thread can be made.
 pub(crate) fn start(
-    services: Arc<Vec<Arc<ServiceSpec>>>,
+    services: &Services,
     rules: Rules,
-    context: Arc<Context>,
+    context: Option<Arc<Context>>,
     metrics: Arc<Metrics>,
-) -> io::Result<(Handle, JoinHandle<()>)> {
-    let (sender, inbox) = bounded(INBOX);
+) -> io::Result<Handle> {
+    let services: Arc<Vec<_>> = Arc::new(services.iter().cloned().collect());
     let counts: Vec<u32> = services.iter().map(|service| service.count).collect();
+    let slots = counts.iter().map(|&count| count as usize).sum::<usize>();
+    let (sender, inbox) = bounded(INBOX);
+    let (reports, reported) = bounded(REPORTS_PER_SLOT * slots.max(1));
     let actor = Actor {
         state: State::new(rules, &counts),
-        services: Arc::clone(&services),
+        services,
         context,
         metrics,
         began: HashMap::new(),
         cells: HashMap::new(),
         running: HashMap::new(),
-        reports: sender.clone(),
+        reports,
         next_claim: 0,
         ending: None,
     };
-    let thread = thread::spawn("registry", move || actor.run(&inbox))?;
-    Ok((Handle { inbox: sender, services }, thread))
+    thread::spawn("registry", move || actor.run(&inbox, &reported))?;
+    Ok(Handle { inbox: sender })
 }
 
 impl Handle {
-    /// The services, in the order of the status.
-    pub(crate) fn services(&self) -> &[Arc<ServiceSpec>] {
-        &self.services
-    }
-
     /// Reserves an instance of a service.
     pub(crate) fn reserve(&self, service: usize, options: Options) -> Result<Reservation, Refused> {
         let token = uuid::Uuid::new_v4().to_string();
@@ -126,10 +126,11 @@ impl Handle {
         self.ask(|reply| Message::Status { reply }).unwrap_or_default()
     }
 
-    /// Ends everything; true when nothing runs any more before `time` has passed.
-    pub(crate) fn shut_down(&self, time: Duration) -> bool {
+    /// Begins to end everything; the answer is told, or dropped, when nothing runs any more.
+    pub(crate) fn shut_down(&self) -> Receiver<()> {
         let (done, wait) = bounded(1);
-        self.inbox.send(Message::ShutDown { done }).is_err() || wait.recv_timeout(time).is_ok()
+        let _ = self.inbox.send(Message::ShutDown { done });
+        wait
     }
 
     /// `None` when the registry has ended.
@@ -140,32 +141,37 @@ impl Handle {
     }
 }
 
+enum Event {
+    Asked(Message),
+    Reported(LaunchId, Report),
+}
+
 struct Actor {
     state: State<Started>,
     services: Arc<Vec<Arc<ServiceSpec>>>,
-    context: Arc<Context>,
+    /// Missing only where there are no services.
+    context: Option<Arc<Context>>,
     metrics: Arc<Metrics>,
     /// When launches under way began.
     began: HashMap<(usize, u32), Instant>,
     cells: HashMap<ClaimId, Arc<Cell>>,
     running: HashMap<LaunchId, Running>,
-    reports: Sender<Message>,
+    reports: Sender<(LaunchId, Report)>,
     next_claim: ClaimId,
     ending: Option<Sender<()>>,
 }
 
 impl Actor {
-    fn run(mut self, inbox: &Receiver<Message>) {
+    fn run(mut self, inbox: &Receiver<Message>, reported: &Receiver<(LaunchId, Report)>) {
         loop {
-            let message = match self.state.next_deadline() {
-                Some(deadline) => inbox.recv_deadline(deadline).ok(),
-                None => inbox.recv().ok(),
-            };
-            // On a busy channel the deadline is never reported, so the clock is looked at after every message.
+            let event = self.next_event(inbox, reported);
+            // On a busy channel a deadline is never reported, so the clock is looked at after every event.
             let now = Instant::now();
             self.state.expire(now);
-            if let Some(message) = message {
-                self.handle(now, message);
+            match event {
+                Some(Event::Asked(message)) => self.handle(now, message),
+                Some(Event::Reported(launch, report)) => self.report(launch, report),
+                None => {}
             }
             for effect in self.state.take_effects() {
                 self.apply(effect);
@@ -176,6 +182,23 @@ impl Actor {
                 let _ = done.send(());
                 return;
             }
+        }
+    }
+
+    /// Waits for a message, a report, or the next deadline.
+    fn next_event(&self, inbox: &Receiver<Message>, reported: &Receiver<(LaunchId, Report)>) -> Option<Event> {
+        // Most of the time there is a message, and a look is cheaper than a wait for several things.
+        if reported.is_empty()
+            && let Ok(message) = inbox.try_recv()
+        {
+            return Some(Event::Asked(message));
+        }
+        let wait = self.state.next_deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timer = wait.map_or_else(never, |wait| after(wait.min(LONGEST_WAIT)));
+        select_biased! {
+            recv(reported) -> report => report.ok().map(|(launch, report)| Event::Reported(launch, report)),
+            recv(inbox) -> message => message.ok().map(Event::Asked),
+            recv(timer) -> _ => None,
         }
     }
 
@@ -201,7 +224,6 @@ impl Actor {
                 self.state.unclaim(now, claim);
             }
             Message::Status { reply } => drop(reply.send(self.status(now))),
-            Message::Report(launch, report) => self.report(launch, report),
             Message::ShutDown { done } => {
                 self.ending = Some(done);
                 self.state.shut_down();
@@ -223,7 +245,7 @@ impl Actor {
     fn apply(&mut self, effect: Effect<Started>) {
         match effect {
             Effect::Launch { launch, service, index, token, options } => {
-                let Some(spec) = self.services.get(service) else {
+                let (Some(spec), Some(context)) = (self.services.get(service), &self.context) else {
                     return;
                 };
                 log::info!("{} #{index}: launching", spec.name);
@@ -231,9 +253,9 @@ impl Actor {
                 self.began.insert((service, index), Instant::now());
                 let order = launch::Order { launch, spec: Arc::clone(spec), index, token, options };
                 let reports = self.reports.clone();
-                // A report to a registry that has ended is of no interest.
-                let report = move |report| drop(reports.send(Message::Report(launch, report)));
-                self.running.insert(launch, launch::start(order, &self.context, report));
+                // There is room, see above; a report to a registry that has ended is of no interest.
+                let report = move |report| drop(reports.try_send((launch, report)));
+                self.running.insert(launch, launch::start(order, context, report));
             }
             Effect::Stop { launch } => {
                 if let Some(running) = self.running.get(&launch) {

@@ -42,7 +42,7 @@ pub(super) fn metrics(server: &Server, head: &Head) -> Response {
         return Response::error(405, "metrics are read with GET").header("Allow", "GET, HEAD");
     }
     let instances = server.registry.status();
-    let names = server.registry.services().iter().map(|service| service.name.as_str());
+    let names = server.services.iter().map(|service| service.name.as_str());
     server.metrics.answer(names.zip(instances.iter().map(Vec::as_slice)))
 }
 

@@ -99,13 +99,15 @@ pub(super) fn serve(server: &Server, websocket: Websocket, way: Way) {
         }
         Way::Claimed(claim, endpoint) => {
             let names = Names { id, peer, target: claim.instance().to_owned() };
-            match Waiting::new(&claim, &sink, heartbeat).connect(endpoint.as_deref(), server.config.services.launch_timeout) {
+            match Waiting::new(&claim, &sink, heartbeat)
+                .connect(endpoint.as_deref(), server.config.services.launch_timeout)
+            {
                 Ok(backend) => {
                     let epitaphs = Box::new(claim.epitaphs());
                     let tunnel = Arc::new(Tunnel::new(sink, backend, heartbeat).with_epitaph(epitaphs));
                     claim.attach(&tunnel);
                     run(server, &tunnel, &names, &permit, early, claim);
-                },
+                }
                 Err(Missed::Close(code, reason)) => {
                     drop(claim);
                     dismiss(&sink, &names, code, &reason);
@@ -123,14 +125,7 @@ fn dismiss(sink: &Sink, names: &Names, code: u16, reason: &str) {
 }
 
 /// Tunnels; `client_gone` is given back when the client is gone.
-fn run<G: Send>(
-    server: &Server,
-    tunnel: &Arc<Tunnel>,
-    names: &Names,
-    permit: &Permit,
-    early: Vec<u8>,
-    client_gone: G,
-) {
+fn run<G: Send>(server: &Server, tunnel: &Arc<Tunnel>, names: &Names, permit: &Permit, early: Vec<u8>, client_gone: G) {
     let Names { id, peer, target } = names;
     permit.watch(tunnel);
     log::info!("tunnel {id}: {peer} to {target} opened");

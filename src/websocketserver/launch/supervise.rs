@@ -12,8 +12,8 @@ use super::log::Output;
 use super::plan::{Kept, Plan, plan};
 use super::talk::{self, Talk, Word};
 use super::{Bell, Context, Order, Reporter};
-use crate::sys::process::Child;
 use crate::sys::process::ladder::{Descent, Ladder, Next, terminate};
+use crate::sys::process::{Child, Exit};
 
 /// How often a child is looked at on kernels that cannot tell of its end.
 const LOOK: Duration = Duration::from_millis(50);
@@ -29,7 +29,7 @@ pub(super) fn run(order: &Order, context: &Context, bell: &Bell, reporter: &mut 
         }
         Err(reason) => {
             ::log::warn!("{name}: launch {} failed: {reason}", order.launch);
-            reporter.exited(reason);
+            reporter.exited(reason, true);
         }
     }
 }
@@ -130,7 +130,7 @@ impl Instance {
                 Word::Failed(reason) if !self.asked => {
                     self.settled = true;
                     ::log::warn!("{}: {reason}", self.name);
-                    reporter.exited(reason);
+                    reporter.exited(reason, true);
                     self.go_down();
                 }
                 Word::Started { .. } | Word::Failed(_) => {}
@@ -143,10 +143,10 @@ impl Instance {
         if self.ended {
             return;
         }
-        let how = match self.child.exited() {
+        let (how, well) = match self.child.exited() {
             Ok(None) => return,
-            Ok(Some(exit)) => exit.to_string(),
-            Err(error) => format!("is lost: {error}"),
+            Ok(Some(exit)) => (exit.to_string(), exit == Exit::Code(0)),
+            Err(error) => (format!("is lost: {error}"), false),
         };
         self.ended = true;
         self.output.finish();
@@ -156,7 +156,7 @@ impl Instance {
             let when = if self.settled { "" } else { " before start() returned" };
             let reason = format!("{how}{when}{}", self.output.quote());
             ::log::warn!("{}: {reason}", self.name);
-            reporter.exited(reason);
+            reporter.exited(reason, !(well && self.settled));
             self.descend_by(terminate(self.leftovers));
         } else if let Some((_, due)) = &mut self.descent {
             *due = Instant::now();

@@ -1,5 +1,6 @@
 //! The calls about services: reserve, release, status.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use percent_encoding::percent_decode_str;
@@ -7,9 +8,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::Server;
-use super::super::launch;
 use super::super::registry::{InstanceStatus, Options, Phase, Refused};
-use super::super::services::ServiceSpec;
+use super::super::services::{ServiceSpec, check_options};
 use super::super::status_page;
 use super::super::token::{self, SECURITY_TOKEN};
 use crate::net::http::query;
@@ -29,14 +29,12 @@ fn has_group_token(service: &ServiceSpec, head: &Head) -> bool {
     service.group_token.is_some() && token::is_authorised(head, service.group_token.as_deref())
 }
 
-/// The service that a percent-encoded name of a URL means. `envision` and `ensight` are short for the built-in ones.
+/// The service that a percent-encoded name of a URL means.
 fn find<'a>(server: &'a Server, name: &str) -> Option<(usize, &'a ServiceSpec)> {
     let name = percent_decode_str(name.trim_end_matches('/')).decode_utf8().ok()?;
-    let by_name = |wanted: &str| {
-        let mut services = server.registry.services().iter().enumerate();
-        services.find(|(_, service)| service.name == wanted).map(|(at, service)| (at, &**service))
-    };
-    by_name(&name).or_else(|| by_name(&format!("local_{name}")))
+    let spec = server.services.get(&name)?;
+    let at = server.services.iter().position(|other| Arc::ptr_eq(other, spec))?;
+    Some((at, spec))
 }
 
 /// `/v1/reserve/{service}?option=value…`
@@ -50,7 +48,7 @@ pub(super) fn reserve(server: &Server, head: &Head, name: &str) -> Response {
     }
     let pairs = query::parse(head.query.as_deref().unwrap_or_default());
     let options: Options = pairs.into_iter().filter(|(key, _)| key != SECURITY_TOKEN).collect();
-    if let Err(reason) = launch::check_options(service, &options) {
+    if let Err(reason) = check_options(service, &options) {
         return Response::error(400, &reason);
     }
     match server.registry.reserve(at, options) {
@@ -86,7 +84,7 @@ pub(super) fn release(server: &Server, token: &str) -> Response {
 
 /// `/v1/status`
 pub(super) fn status(server: &Server) -> Response {
-    let services = server.registry.services().iter().zip(server.registry.status());
+    let services = server.services.iter().zip(server.registry.status());
     let list: Vec<Value> = services
         .map(|(service, instances)| {
             json!({
@@ -102,7 +100,7 @@ pub(super) fn status(server: &Server) -> Response {
 /// `/v1/status_view`
 pub(super) fn status_view(server: &Server) -> Response {
     let instances = server.registry.status();
-    let names = server.registry.services().iter().map(|service| service.name.as_str());
+    let names = server.services.iter().map(|service| service.name.as_str());
     let listed: Vec<_> = names.zip(instances.iter().map(Vec::as_slice)).collect();
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     status_page::page(&listed, now.as_secs_f64(), &Uuid::new_v4().simple().to_string())
