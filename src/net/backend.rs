@@ -28,7 +28,9 @@ pub fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
         };
         match TcpStream::connect_timeout(&address, rest) {
             // A port in the range that clients' ports are taken from may connect to itself while nobody listens.
-            Ok(stream) if stream.local_addr().ok() == stream.peer_addr().ok() => last = "connection refused".to_owned(),
+            Ok(stream) if stream.local_addr().ok() == stream.peer_addr().ok() => {
+                "connection refused".clone_into(&mut last);
+            }
             Ok(stream) => {
                 tune(&stream).map_err(|error| name(error.to_string()))?;
                 return Ok(stream);

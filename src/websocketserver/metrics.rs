@@ -1,4 +1,4 @@
-//! `/metrics`: what the server did and does, as OpenMetrics text.
+//! `/metrics`: what the server did and does, as `OpenMetrics` text.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64};
@@ -18,7 +18,7 @@ use super::rest::services::state_name;
 use crate::net::http::response::Response;
 use crate::net::tunnel::Tunnel;
 
-/// The media type that OpenMetrics scrapers ask for.
+/// The media type that scrapers ask for.
 const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Seconds of a launch: a terminal's, a desktop's, a large application's.
 const LAUNCH_BUCKETS: [f64; 9] = [0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0, 60.0];
@@ -53,6 +53,9 @@ struct ByStatus {
 type Slots = Gauge<i64, AtomicI64>;
 type Count = Counter<u64, AtomicU64>;
 
+/// By number of connection: a tunnel, and what of its bytes, up and down, is counted already.
+type LiveTunnels = HashMap<u64, (Arc<Tunnel>, (u64, u64))>;
+
 /// Everything that is counted.
 pub(super) struct Metrics {
     registry: Registry,
@@ -64,8 +67,8 @@ pub(super) struct Metrics {
     open_tunnels: Slots,
     bytes: Family<ByDirection, Count>,
     answers: Family<ByStatus, Count>,
-    /// Tunnels at work, and what of their bytes is counted already.
-    live: Mutex<HashMap<u64, (Arc<Tunnel>, (u64, u64))>>,
+    /// Tunnels at work.
+    live: Mutex<LiveTunnels>,
 }
 
 impl Default for Metrics {
@@ -164,7 +167,7 @@ impl Metrics {
         *counted = now;
     }
 
-    fn live(&self) -> MutexGuard<'_, HashMap<u64, (Arc<Tunnel>, (u64, u64))>> {
+    fn live(&self) -> MutexGuard<'_, LiveTunnels> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
