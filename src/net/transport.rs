@@ -4,6 +4,8 @@
 //! the outbox lock, so frames never interleave. The reading thread never waits for output: it uses
 //! [`Transport::try_write`], which takes a small frame whole or not at all.
 
+mod file;
+
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,6 +18,10 @@ use super::tls::{Acceptor, TlsSession};
 
 /// Bytes that are encrypted and sent at a time: few lock rounds, yet the reader is not kept from its session for long.
 const TLS_CHUNK: usize = 64 * 1024;
+
+/// Bytes of TLS's own messages that may wait for a client that does not read. It can ask for new keys without end
+/// (RFC 8446 section 4.6.3), and each time there is an answer.
+const TLS_BACKLOG: usize = 64 * 1024;
 
 /// What happened while a write waited for the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +125,7 @@ impl Transport {
         loop {
             let answer = session.read(buffer)?;
             // Session tickets, key updates and alerts come out of reading.
-            if session.has_output() {
+            if session.output_length() > 0 {
                 self.flush_output(session)?;
             }
             if let Some(count) = answer {
@@ -215,17 +221,23 @@ impl Transport {
 
     /// Sends what TLS itself wants to say, without waiting. A writer at work does it otherwise.
     fn flush_output(&self, session: &TlsSession) -> io::Result<()> {
-        let Ok(mut outbox) = self.outbox.try_lock() else {
-            return Ok(());
+        let waiting = if let Ok(mut outbox) = self.outbox.try_lock() {
+            session.take_output(&mut outbox.carry);
+            self.drain_carry(&mut outbox)?;
+            outbox.carry.len()
+        } else {
+            session.output_length()
         };
-        session.take_output(&mut outbox.carry);
-        self.drain_carry(&mut outbox)
+        if waiting > TLS_BACKLOG {
+            return Err(io::Error::other("the client asks TLS for more than it reads"));
+        }
+        Ok(())
     }
 
     /// The reader may have left output while the lock was held; whoever releases the lock looks once more.
     fn flush_late_output(&self) -> io::Result<()> {
         match &self.tls {
-            Some(session) if session.has_output() => self.flush_output(session),
+            Some(session) if session.output_length() > 0 => self.flush_output(session),
             _ => Ok(()),
         }
     }
@@ -239,7 +251,7 @@ impl Transport {
             super::http::files::copy_through(self, file, offset, length, watch)
         } else {
             let _outbox = self.lock();
-            send_file_plain(&self.socket, file, offset, length, watch)
+            file::send_plain(&self.socket, file, offset, length, watch)
         }
     }
 
@@ -346,56 +358,6 @@ pub fn send_all(socket: &TcpStream, parts: [&[u8]; 2], watch: Watch<'_>) -> io::
             Err(error) if timed_out(&error) => watch(Progress::Stalled)?,
             Err(error) => return Err(error),
         }
-    }
-    Ok(())
-}
-
-#[cfg(target_os = "linux")]
-fn send_file_plain(
-    socket: &TcpStream,
-    file: &std::fs::File,
-    offset: u64,
-    length: u64,
-    watch: Watch<'_>,
-) -> io::Result<()> {
-    /// The kernel's own limit for one call is 2 GiB; smaller steps let `watch` see progress.
-    const STEP: u64 = 1 << 20;
-    let mut at = offset;
-    let end = offset + length;
-    while at < end {
-        let step = usize::try_from((end - at).min(STEP)).unwrap_or(usize::MAX);
-        match rustix::fs::sendfile(socket, file, Some(&mut at), step) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(count) => watch(Progress::Wrote(count))?,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(rustix::io::Errno::AGAIN) => watch(Progress::Stalled)?,
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn send_file_plain(
-    socket: &TcpStream,
-    file: &std::fs::File,
-    offset: u64,
-    length: u64,
-    watch: Watch<'_>,
-) -> io::Result<()> {
-    use std::os::unix::fs::FileExt;
-    let mut buffer = vec![0; TLS_CHUNK];
-    let mut at = offset;
-    let end = offset + length;
-    while at < end {
-        let step = usize::try_from(end - at).unwrap_or(usize::MAX).min(buffer.len());
-        let part = buffer.get_mut(..step).unwrap_or_default();
-        let count = file.read_at(part, at)?;
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        send_all(socket, [part.get(..count).unwrap_or_default(), &[]], watch)?;
-        at += count as u64;
     }
     Ok(())
 }
