@@ -14,6 +14,7 @@ mod first_steps;
 mod groundwork;
 mod heartbeat;
 mod interop;
+mod keys;
 mod loss;
 mod protocol;
 mod stopping;

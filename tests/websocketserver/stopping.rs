@@ -1,7 +1,7 @@
 //! A stop ends what is under way, in an orderly way where the other side lets it, and in bounded time where not.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
@@ -12,6 +12,7 @@ use rustix::process::Signal;
 use crate::support::backend::{Backend, each_read};
 use crate::support::door::Door;
 use crate::support::http;
+use crate::support::netstat;
 use crate::support::server::Server;
 use crate::support::stream::Conn;
 use crate::support::wait::{DEADLINE, eventually, spawn};
@@ -37,7 +38,7 @@ impl Mixed {
                 told.lock().unwrap().recv().unwrap();
                 drop(each_read(stream, |_| Ok(())));
             }
-            1 => while stream.write_all(&[1; 100_000]).is_ok() {},
+            1 => while stream.write_all(&[1; 10_000]).is_ok() {},
             _ => drop(each_read(stream, |bytes| (&mut &*stream).write_all(bytes))),
         });
         Self { backend, read }
@@ -91,7 +92,8 @@ fn stops_in_the_middle(door: &Door, mut server: Server, mixed: &Mixed, ask: impl
 
     let began = Instant::now();
     ask(&server);
-    eventually(DEADLINE, "new connections are refused", || TcpStream::connect(("127.0.0.1", port)).is_err());
+    eventually(DEADLINE, "new connections are refused", || !netstat::listening(port));
+    assert!(TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), DEADLINE).is_err());
     for client in clients {
         let (code, reason) = client.join().unwrap();
         assert!(code == 1001 && reason.contains("stopping"), "{code} {reason}");
