@@ -20,8 +20,8 @@ use super::tls::{Acceptor, TlsSession};
 const TLS_CHUNK: usize = 64 * 1024;
 
 /// Bytes of TLS's own messages that may wait for a client that does not read. It can ask for new keys without end
-/// (RFC 8446 section 4.6.3), and each time there is an answer.
-const TLS_BACKLOG: usize = 64 * 1024;
+/// (RFC 8446 section 4.6.3), and each time there is an answer. A chunk that a writer has just encrypted may be among them.
+const TLS_BACKLOG: usize = 4 * TLS_CHUNK;
 
 /// What happened while a write waited for the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! Every port of every product takes this path. A client that is slow, silent or greedy costs this thread only.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -73,6 +73,20 @@ pub trait Service: Send + Sync {
     fn extra_headers(&self) -> &[(String, String)];
 }
 
+/// The connection in its TLS handshake.
+struct Opening(TcpStream);
+
+impl Endable for Opening {
+    /// There is nobody yet to say goodbye to.
+    fn end(&self) {
+        self.abort();
+    }
+
+    fn abort(&self) {
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
 /// The connection while it waits or answers.
 struct Http(Arc<Transport>);
 
@@ -90,6 +104,9 @@ impl Endable for Http {
 /// Serves one connection to its end.
 pub fn serve(accepted: Accepted, tls: Option<&TlsSource>, service: &dyn Service) {
     let Accepted { socket, peer, permit } = accepted;
+    if let (Some(_), Ok(socket)) = (tls, socket.try_clone()) {
+        permit.watch(&Arc::new(Opening(socket)));
+    }
     let transport = match open(socket, tls) {
         Ok(transport) => Arc::new(transport),
         Err(error) => {
@@ -108,7 +125,7 @@ pub fn serve(accepted: Accepted, tls: Option<&TlsSource>, service: &dyn Service)
     }
 }
 
-fn open(socket: std::net::TcpStream, tls: Option<&TlsSource>) -> io::Result<Transport> {
+fn open(socket: TcpStream, tls: Option<&TlsSource>) -> io::Result<Transport> {
     let deadline = Instant::now() + HANDSHAKE_PATIENCE;
     let Some(tls) = tls else {
         return Ok(Transport::plain(socket));
