@@ -21,6 +21,10 @@ pub use wire::{retry, send_all, timed_out};
 /// Bytes that are encrypted and sent at a time: few lock rounds, yet the reader is not kept from its session for long.
 const TLS_CHUNK: usize = 64 * 1024;
 
+/// Bytes of TLS's own messages that may wait for a client that does not read. It can ask for new keys without end
+/// (RFC 8446 section 4.6.3), and each time there is an answer. A chunk that a writer has just encrypted may be among them.
+const TLS_BACKLOG: usize = 4 * TLS_CHUNK;
+
 /// What happened while a write waited for the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
@@ -124,7 +128,7 @@ impl Transport {
         loop {
             let answer = session.read(buffer)?;
             // Session tickets, key updates and alerts come out of reading.
-            if session.has_output() {
+            if session.output_length() > 0 {
                 self.flush_output(session)?;
             }
             if let Some(count) = answer {
@@ -220,17 +224,23 @@ impl Transport {
 
     /// Sends what TLS itself wants to say, without waiting. A writer at work does it otherwise.
     fn flush_output(&self, session: &TlsSession) -> io::Result<()> {
-        let Ok(mut outbox) = self.outbox.try_lock() else {
-            return Ok(());
+        let waiting = if let Ok(mut outbox) = self.outbox.try_lock() {
+            session.take_output(&mut outbox.carry);
+            self.drain_carry(&mut outbox)?;
+            outbox.carry.len()
+        } else {
+            session.output_length()
         };
-        session.take_output(&mut outbox.carry);
-        self.drain_carry(&mut outbox)
+        if waiting > TLS_BACKLOG {
+            return Err(io::Error::other("the client asks TLS for more than it reads"));
+        }
+        Ok(())
     }
 
     /// The reader may have left output while the lock was held; whoever releases the lock looks once more.
     fn flush_late_output(&self) -> io::Result<()> {
         match &self.tls {
-            Some(session) if session.has_output() => self.flush_output(session),
+            Some(session) if session.output_length() > 0 => self.flush_output(session),
             _ => Ok(()),
         }
     }

@@ -15,6 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use rustix::net::sockopt;
+
 pub use ending::End;
 use ending::{Ending, Pump};
 use pulse::Pulse;
@@ -47,6 +49,10 @@ pub struct Tunnel {
     down_bytes: AtomicU64,
     /// The backend takes no more: what the client still sends is read and dropped.
     backend_deaf: AtomicBool,
+    /// Reading from the backend was ended from here.
+    backend_cut: AtomicBool,
+    /// The backend said something that the client never got.
+    unheard: AtomicBool,
     ending: Ending,
     epitaph: Option<Epitaph>,
 }
@@ -76,6 +82,8 @@ impl Tunnel {
             up_bytes: AtomicU64::new(0),
             down_bytes: AtomicU64::new(0),
             backend_deaf: AtomicBool::new(false),
+            backend_cut: AtomicBool::new(false),
+            unheard: AtomicBool::new(false),
             ending: Ending::default(),
             epitaph: None,
         }
@@ -116,6 +124,7 @@ impl Tunnel {
             self.pump_up(early, client_gone);
         });
         self.farewell();
+        self.release_backend();
         self.summary()
     }
 
@@ -124,7 +133,12 @@ impl Tunnel {
         self.ending.because(End::Closed { code, reason: reason.to_owned() });
         let _ = self.sink.post_close(Some((code, reason)));
         // The lower pump reads an end and comes to its own end.
-        let _ = self.backend.shutdown(Shutdown::Read);
+        self.cut_backend(Shutdown::Read);
+    }
+
+    fn cut_backend(&self, how: Shutdown) {
+        self.backend_cut.store(true, Ordering::Relaxed);
+        let _ = self.backend.shutdown(how);
     }
 
     fn transport(&self) -> &Transport {
@@ -170,6 +184,15 @@ impl Tunnel {
         }
     }
 
+    /// A socket that was shut for reading opens its window no more (Linux), also when it is read empty, and as an orphan
+    /// it answers for a minute: a backend in the middle of a write would hang that long. A reset frees it. A backend that
+    /// said nothing more is not reset, since it may still be reading what was sent to it.
+    fn release_backend(&self) {
+        if self.backend_cut.load(Ordering::Relaxed) && self.unheard.load(Ordering::Relaxed) {
+            let _ = sockopt::set_socket_linger(&self.backend, Some(Duration::ZERO));
+        }
+    }
+
     fn summary(&self) -> Summary {
         Summary { up: self.bytes().0, down: self.bytes().1, end: self.ending.reason() }
     }
@@ -182,6 +205,6 @@ impl Endable for Tunnel {
 
     fn abort(&self) {
         self.transport().abort();
-        let _ = self.backend.shutdown(Shutdown::Both);
+        self.cut_backend(Shutdown::Both);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use native_tls::{TlsConnector, TlsStream};
@@ -57,9 +58,11 @@ impl Conn {
     /// # Panics
     /// When the handshake fails.
     pub fn tls(port: u16) -> Self {
-        let mut builder = TlsConnector::builder();
-        builder.danger_accept_invalid_certs(true);
-        Self::tls_with(port, &builder.build().expect("a TLS connector"))
+        // Made once: each one reads all roots that the system trusts.
+        static CONNECTOR: LazyLock<TlsConnector> = LazyLock::new(|| {
+            TlsConnector::builder().danger_accept_invalid_certs(true).build().expect("a TLS connector")
+        });
+        Self::tls_with(port, &CONNECTOR)
     }
 
     /// A TLS connection with a connector of the test's own (trusted roots, versions).

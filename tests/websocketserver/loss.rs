@@ -45,7 +45,7 @@ fn a_backend_that_is_reset_is_told_with_1011_and_a_reason() {
 fn a_reset_in_the_middle_of_an_upload_is_told_too() {
     Door::each(|door| {
         let backend = Backend::serve(|mut stream, _| {
-            stream.read_exact(&mut [0; 100_000]).unwrap();
+            stream.read_exact(&mut vec![0; 100_000]).unwrap();
             reset(stream);
         });
         let server = door.server(&backend);
@@ -127,9 +127,9 @@ fn a_client_that_vanishes_in_a_flood_frees_everything() {
             let mut ws = door.ws(&server);
             assert_eq!(ws.next().unwrap().opcode, BINARY);
             if count % 2 == 0 {
-                ws.conn.reset()
+                ws.conn.reset();
             } else {
-                drop(ws)
+                drop(ws);
             }
             backend.wait_ended(count);
         }

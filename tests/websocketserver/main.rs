@@ -17,6 +17,7 @@ mod groundwork;
 mod heartbeat;
 mod hostile;
 mod interop;
+mod keys;
 mod limits;
 mod logs;
 mod loss;

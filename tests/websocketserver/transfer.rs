@@ -174,8 +174,8 @@ fn a_frame_may_be_cut_at_every_byte() {
     for cut in 1..ping.encode().len() {
         let wire = ping.encode();
         ws.conn.send_in_pieces(&wire, cut);
-        let pong = ws.next().unwrap();
-        assert_eq!((pong.opcode, &pong.payload), (PONG, &ping.payload), "in pieces of {cut} bytes");
+        let answer = ws.next().unwrap();
+        assert_eq!((answer.opcode, &answer.payload), (PONG, &ping.payload), "in pieces of {cut} bytes");
     }
     ws.conn.send_in_pieces(&Frame::binary(random.clone().vec(400)).encode(), 1);
     assert_eq!(ws.take_data(400), random.vec(400));

@@ -158,9 +158,9 @@ impl<E: Engine> TlsSession<E> {
         result
     }
 
-    /// Whether there is something to send.
-    pub(crate) fn has_output(&self) -> bool {
-        !self.memory.lock().outgoing.is_empty()
+    /// How much there is to send.
+    pub(crate) fn output_length(&self) -> usize {
+        self.memory.lock().outgoing.len()
     }
 
     /// Appends what is to be sent to `wire`.

@@ -15,6 +15,10 @@ use crate::net::websocket::codec::{SERVER_HEADER, header_before};
 
 /// How long the upper pump may take to say what the kernel told it.
 const REFUSAL_WAIT: Duration = Duration::from_millis(200);
+/// Bytes that are read at a time to be dropped.
+const SCRAP: usize = 16 * 1024;
+/// How often a backend that is not listened to any more is asked whether it said something.
+const HEAR_AGAIN: Duration = Duration::from_millis(20);
 
 impl Tunnel {
     /// Runs until the backend ends, then says goodbye to the client and waits for its answer.
@@ -45,16 +49,33 @@ impl Tunnel {
 
     /// What the client sent before it saw our close frame still goes to the backend, as long as it comes.
     fn await_client(&self) {
-        let mut seen = self.activity.load(Ordering::Relaxed);
-        while !self.ending.wait(Pump::Up, CLIENT_LINGER) {
+        let (mut seen, mut alive) = (self.activity.load(Ordering::Relaxed), Instant::now());
+        while !self.ending.wait(Pump::Up, self.hear_out()) {
             let now = self.activity.load(Ordering::Relaxed);
-            if now == seen || self.backend_deaf.load(Ordering::Relaxed) {
+            if now != seen && !self.backend_deaf.load(Ordering::Relaxed) {
+                (seen, alive) = (now, Instant::now());
+            } else if alive.elapsed() >= CLIENT_LINGER {
                 self.transport().abort();
                 // The upper pump may be held in a write to a backend that takes nothing.
-                let _ = self.backend.shutdown(Shutdown::Both);
+                self.cut_backend(Shutdown::Both);
                 return;
             }
-            seen = now;
+        }
+    }
+
+    /// After an end from outside the backend may be in the middle of a word, and take nothing before that is out: the
+    /// upper pump would wait for it and never see the client's answer. Says when to come back.
+    fn hear_out(&self) -> Duration {
+        if !matches!(self.ending.reason(), End::Closed { .. }) {
+            return CLIENT_LINGER;
+        }
+        // The socket was shut for reading, so this does not wait.
+        match (&self.backend).read(&mut [0; SCRAP]) {
+            Ok(1..) => {
+                self.unheard.store(true, Ordering::Relaxed);
+                Duration::ZERO
+            }
+            _ => HEAR_AGAIN,
         }
     }
 
@@ -76,6 +97,9 @@ impl Tunnel {
             };
             if client_takes {
                 client_takes = self.forward(buffer.bytes(), count);
+            }
+            if !client_takes {
+                self.unheard.store(true, Ordering::Relaxed);
             }
             buffer.adapt(count);
         }

@@ -53,7 +53,7 @@ impl Tunnel {
         }
         drop(client_gone);
         if !self.ending.wait(Pump::Down, BACKEND_LINGER) {
-            let _ = self.backend.shutdown(Shutdown::Both);
+            self.cut_backend(Shutdown::Both);
             // A client that takes nothing may hold the lower pump in a write.
             if !self.ending.wait(Pump::Down, CLOSE_REPLY_WAIT) {
                 self.transport().abort();
