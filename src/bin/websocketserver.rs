@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use berth::cli::websocketserver::{COMMAND, Parsed, parse};
+use berth::sys::process::guardian;
 use berth::sys::{logging, thread};
 use berth::websocketserver::{self, Config};
 
@@ -11,6 +12,9 @@ use berth::websocketserver::{self, Config};
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    if let Some(code) = guardian::run_if_asked() {
+        return code;
+    }
     let env: Vec<_> = std::env::vars_os().collect();
     match parse(std::env::args_os().skip(1).collect(), &env) {
         Ok(Parsed::Run(config)) => run(*config),
