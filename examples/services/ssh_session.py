@@ -45,13 +45,14 @@ class SshSession(RemoteServiceScript):
         if self.process.stdout.readline() != b"listening\n":
             raise RuntimeError(f"ssh to {host} ended with code {self.process.wait()}; see the log")
         # When the connection to the node is lost the instance is of no use: end with it.
-        threading.Thread(target=self.end_with_ssh, daemon=True).start()
+        threading.Thread(target=self.end_with_ssh, args=[self.process], daemon=True).start()
         return "127.0.0.1", here
 
-    def end_with_ssh(self):
-        code = self.process.wait()
-        print(f"ssh has ended with code {code}")
-        os._exit(1)
+    def end_with_ssh(self, process):
+        code = process.wait()
+        if self.process is process:  # not by our own stop
+            print(f"ssh has ended with code {code}")
+            os._exit(1)
 
     def stop(self):
         process, self.process = self.process, None
