@@ -11,7 +11,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -115,6 +115,14 @@ impl Services {
             }
         }
         Ok(Self { list: list.into_iter().map(Arc::new).collect() })
+    }
+
+    /// Reads and checks one file, as [`Services::load`] does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        Ok(Self { list: file::load(path)?.into_iter().map(Arc::new).collect() })
     }
 
     /// All of them.

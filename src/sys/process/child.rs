@@ -76,6 +76,13 @@ impl Child {
         self.handle.as_ref().map(AsFd::as_fd)
     }
 
+    /// As it is on a kernel without handles.
+    #[cfg(test)]
+    pub(crate) fn without_handle(mut self) -> Self {
+        self.handle = None;
+        self
+    }
+
     /// How the child ended, if it has; may be asked as often as one likes.
     ///
     /// # Errors

@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_last_lines_are_remembered() {
-        let text: String = (0..100).map(|number| format!("{number}\n")).collect();
+        let text: String = (0..100).flat_map(|number| [number.to_string(), "\n".to_owned()]).collect();
         let (_, lines) = shown(&[text.as_bytes()]);
         assert_eq!(lines.tail().count(), TAIL);
         assert_eq!(lines.quote(), "; it said last: 97 | 98 | 99");

@@ -35,6 +35,20 @@ pub(crate) fn carriers(cookie: &str) -> Vec<i32> {
     with.map(|process| process.pid).collect()
 }
 
+/// Ids and command lines of all that carry the same cookie as the process whose command line holds `word`.
+pub(crate) fn names_below(cookie: &str, word: &str) -> Vec<(i32, String)> {
+    let table = Table::read(cookie).unwrap();
+    let name = |pid: i32| {
+        String::from_utf8_lossy(&std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default()).replace('\0', " ")
+    };
+    let carrying = || table.processes.iter().filter(|process| process.cookie.is_some());
+    let Some(found) = carrying().find(|process| name(process.pid).contains(word)) else { return Vec::new() };
+    carrying()
+        .filter(|process| process.cookie == found.cookie)
+        .map(|process| (process.pid, name(process.pid)))
+        .collect()
+}
+
 /// Whether the process is there and not dead.
 pub(crate) fn runs(pid: i32) -> bool {
     super::table::stat(pid).is_some_and(|process| !process.dead)

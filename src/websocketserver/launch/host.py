@@ -76,6 +76,7 @@ class Host:
         self.take_streams()
         self.wake_read, self.wake_write = os.pipe()
         os.set_blocking(self.wake_write, False)
+        self.channel = (self.commands, self.replies, self.wake_read, self.wake_write)
         for number in SIGNALS:
             signal.signal(number, self.on_signal)
         # Written by the interpreter even while the main thread is stuck in a library.
@@ -97,7 +98,8 @@ class Host:
         signal.set_wakeup_fd(-1)
         for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)
-        for number in (self.commands, self.replies, self.wake_read, self.wake_write):
+        mine, self.channel = self.channel, ()  # once: a copy of the copy may use these numbers for its own files
+        for number in mine:
             os.close(number)
 
     def on_signal(self, number, _frame):

@@ -187,3 +187,50 @@ fn is_rung(bell: &Bell) -> bool {
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     poll(&mut [watch_for(bell.as_fd(), PollFlags::IN)], Some(&now)).is_ok_and(|count| count > 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Report;
+    use super::*;
+    use crate::sys::process::Spawn;
+    use crate::sys::process::testing::{DEADLINE, processes};
+    use crossbeam_channel::bounded;
+
+    #[test]
+    fn an_end_is_noticed_on_kernels_that_cannot_tell_of_it() {
+        for (script, rung, expected) in [("exit 3", false, Some("exited with code 3")), ("sleep 1000", true, None)] {
+            let spawn = Spawn::new(vec!["sh".into(), "-c".into(), script.into()]);
+            let child = processes().spawn(spawn).unwrap().without_handle();
+            let (from, _) = io::pipe().unwrap();
+            let mut instance = Instance {
+                name: "S #0".to_owned(),
+                child,
+                output: Output::new("S #0".to_owned(), from.into()).unwrap(),
+                talk: None,
+                ladder: Some(terminate(DEADLINE)),
+                leftovers: DEADLINE,
+                descent: None,
+                asked: false,
+                ended: false,
+                settled: true,
+                _kept: Kept::default(),
+            };
+            let (to, reports) = bounded(4);
+            let to = Box::new(move |report| to.send(report).unwrap());
+            let mut reporter = Reporter { to, started: true, exited: false, gone: false };
+            let bell = Bell::new().unwrap();
+            if rung {
+                bell.ring();
+            }
+            instance.watch(&bell, &mut reporter);
+            drop(reporter);
+            let said: Vec<Report> = reports.iter().collect();
+            let reason = said.iter().find_map(|report| match report {
+                Report::Exited(reason) => Some(reason.as_str()),
+                _ => None,
+            });
+            assert_eq!(reason, expected);
+            assert!(matches!(said.last(), Some(Report::Gone)));
+        }
+    }
+}

@@ -33,7 +33,11 @@ pub(in super::super) fn interpreter(flag: Option<&Path>, processes: &Processes) 
         (_, Some((major, minor))) => fail(format!("this is {major}.{minor}")),
         (Some(exit), None) => {
             let said = finished.output.lines().next_back().unwrap_or_default().trim().to_owned();
-            fail(format!("it {exit}{}{}", if said.is_empty() { "" } else { ": " }, said.escape_debug()))
+            fail(format!(
+                "trying it was no success: {exit}{}{}",
+                if said.is_empty() { "" } else { ": " },
+                said.escape_debug()
+            ))
         }
         (None, None) => fail(format!("it says nothing for {} s", PATIENCE.as_secs())),
     }

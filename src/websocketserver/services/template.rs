@@ -23,7 +23,7 @@ pub(in super::super) trait Values {
 
 impl Template {
     /// Takes an argument apart. The error is the end of a sentence.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(in super::super) fn parse(text: &str) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut plain = String::new();
         let mut rest = text;

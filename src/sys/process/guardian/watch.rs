@@ -18,8 +18,9 @@ use super::READY;
 
 /// How long those that end by themselves are left alone.
 const LEFT_ALONE: Duration = Duration::from_secs(2);
-/// From the server's death to SIGKILL: everything is gone within 5 s.
-const UNTIL_KILL: Duration = Duration::from_secs(4);
+/// From SIGTERM to SIGKILL for them, and for the others: everything is gone within 5 s.
+const LEFT_ALONE_GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(4);
 /// When even that did not help the rest is left to whom it belongs.
 const UNTIL_GIVEN_UP: Duration = Duration::from_secs(30);
 /// Bytes of a line; ours are below a hundred.
@@ -83,8 +84,8 @@ fn hear(trees: &mut BTreeMap<String, Entry>, line: &str) {
 
 fn ladder(orphaned: Orphaned) -> Ladder {
     match orphaned {
-        Orphaned::Terminate => terminate(UNTIL_KILL),
-        Orphaned::EndsByItself => ask(LEFT_ALONE, UNTIL_KILL - LEFT_ALONE),
+        Orphaned::Terminate => terminate(GRACE),
+        Orphaned::EndsByItself => ask(LEFT_ALONE, LEFT_ALONE_GRACE),
     }
 }
 
