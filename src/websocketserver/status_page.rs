@@ -112,7 +112,7 @@ mod tests {
     fn the_page_shows_services_and_escapes_what_comes_from_outside() {
         let slots = [slot(Phase::Active, "tok", Some("died: <script>")), slot(Phase::Free, "", None)];
         let response = page(&[("A & B ROWS", &slots)], 1_090.0, "abc");
-        let html = String::from_utf8(response.body().to_vec()).unwrap();
+        let html = String::from_utf8(response.body()).unwrap();
         for wanted in [
             "1 service, 1 of 2 slots taken",
             "A &amp; B ROWS",

@@ -226,7 +226,7 @@ mod tests {
             drop(reporter);
             let said: Vec<Report> = reports.iter().collect();
             let reason = said.iter().find_map(|report| match report {
-                Report::Exited(reason) => Some(reason.as_str()),
+                Report::Exited { reason, .. } => Some(reason.as_str()),
                 _ => None,
             });
             assert_eq!(reason, expected);

@@ -75,7 +75,7 @@ impl Launch {
     #[track_caller]
     fn exited(&self) -> String {
         match self.next() {
-            Report::Exited(reason) => reason,
+            Report::Exited { reason, .. } => reason,
             other => panic!("{other:?}"),
         }
     }

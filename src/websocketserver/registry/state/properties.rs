@@ -98,7 +98,9 @@ impl World {
                 }
             }
             Event::Connected(at) => {
-                Self::pick(&self.claims, at).into_iter().for_each(|claim| self.state.connected(claim))
+                if let Some(claim) = Self::pick(&self.claims, at) {
+                    self.state.connected(claim);
+                }
             }
             Event::Unclaim(at) => {
                 if let Some(claim) = Self::pick(&self.claims, at) {
@@ -107,10 +109,14 @@ impl World {
                 }
             }
             Event::Started(at) => {
-                Self::pick(&self.running, at).into_iter().for_each(|launch| self.state.started(launch, &7))
+                if let Some(launch) = Self::pick(&self.running, at) {
+                    self.state.started(launch, &7);
+                }
             }
             Event::Exited(at, failed) => {
-                Self::pick(&self.running, at).into_iter().for_each(|launch| self.state.exited(launch, "died", failed));
+                if let Some(launch) = Self::pick(&self.running, at) {
+                    self.state.exited(launch, "died", failed);
+                }
             }
             Event::Gone(at) => {
                 if let Some(launch) = Self::pick(&self.running, at) {
