@@ -69,7 +69,7 @@ pub fn serve(config: Config, log: &LogControl) -> Result<(), String> {
     let services = Services::load(&config)?;
     let ports = bind(&config)?;
     let live = Live::new(connection_limit(&config));
-    warn_about(&config);
+    warn_about(&config, &services);
     let stop = Stop::default();
     handle_signals(&stop, log, tls.clone())?;
     let metrics = Arc::new(Metrics::default());
@@ -138,9 +138,14 @@ fn connection_limit(config: &Config) -> usize {
 }
 
 /// What is accepted on the command line and has no effect is said, once.
-fn warn_about(config: &Config) {
-    if config.http.is_none() && (!config.services.local_sessions.is_empty() || config.metrics) {
+fn warn_about(config: &Config, services: &Services) {
+    if config.http.is_none() && (!services.is_empty() || config.metrics) {
         log::warn!("without --http_directory there is no HTTP server: no files, no REST API, no reservations");
+    }
+    let open = services.iter().filter(|spec| spec.group().is_some() && spec.group_token.is_none());
+    for spec in open.filter(|_| config.security_token.is_none()) {
+        let group = spec.group().unwrap_or_default();
+        log::warn!("{}: anybody may reserve it, not only group {group}: there is no token", spec.name);
     }
     if config.grpc.is_some() {
         log::warn!("EnSight's REST API (--grpc_port) is not served yet by this version");
