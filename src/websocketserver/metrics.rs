@@ -108,7 +108,7 @@ impl Metrics {
         registry.register("http_answers", "HTTP answers by status", self.answers.clone());
     }
 
-    /// A reservation was `made`, `refused`, `expired` or `released`.
+    /// A reservation was `made`, `refused` or has `expired`.
     pub(super) fn reservation(&self, service: &str, outcome: &'static str) {
         self.reservations.get_or_create(&ByOutcome { service: service.to_owned(), outcome }).inc();
     }

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 use proptest::prelude::*;
 
+use std::time::Duration;
+
 use super::*;
 
 const SLOTS: usize = 4;

@@ -1,5 +1,7 @@
 //! Transcripts: each reads like the specification. A line is a second, what happens then, and what is asked for.
 
+use std::time::Duration;
+
 use super::*;
 
 /// Drives a machine by sentences and writes down what it asks for.
