@@ -9,11 +9,13 @@ use crate::support::door::Door;
 use crate::support::random::{Digest, Random};
 use crate::support::server::Server;
 use crate::support::stream::Look;
-use crate::support::wait::DEADLINE;
+use crate::support::wait::{DEADLINE, pace};
 use crate::support::ws::{BINARY, CLOSE, Frame, PONG, Ws};
 
 /// More than the kernel keeps on the way, so that some of it must wait.
 const MUCH: usize = 20 << 20;
+/// No patience of the server's has run out yet.
+const PROMPT: Duration = Duration::from_secs(4);
 /// A moment in which nothing may come.
 const MOMENT: Duration = Duration::from_millis(100);
 
@@ -28,11 +30,13 @@ fn a_client_that_closes_lets_the_backend_have_everything_and_then_the_end() {
             let before = backend.received();
             let data = Random::new(seed).vec(MUCH);
             ws.send_all(&[Frame::binary(data.clone()), close.clone()]);
+            let began = Instant::now();
             let answer = ws.next_answering().unwrap();
             assert_eq!(answer.payload, close.payload[..close.payload.len().min(2)], "the code and no reason");
             assert!(ws.conn.ends());
             drop(ws);
             backend.wait_ended(backend.accepted());
+            assert!(began.elapsed() < PROMPT, "the end came after {:?}", began.elapsed());
             let mut expected = before;
             expected.add(&data);
             assert_eq!(backend.received(), expected);
@@ -115,6 +119,32 @@ fn what_a_client_sends_before_it_answers_still_reaches_a_backend_that_reads() {
         assert_eq!(backend.received(), Digest::of_random(45, MUCH as u64));
         server.wait_resources(resources);
     });
+}
+
+#[test]
+fn a_client_that_goes_on_sending_is_heard_as_long_as_it_sends() {
+    let backend = Backend::serve(|stream, tally| {
+        stream.shutdown(Shutdown::Write).unwrap();
+        each_read(stream, |bytes| {
+            tally.add(bytes);
+            Ok(())
+        })
+        .unwrap();
+    });
+    let server = Server::start(&backend.args());
+    let mut ws = Ws::connect(server.ws_port());
+    assert_eq!(ws.next().unwrap().close_reason().0, 1000);
+    // Longer than a silent client would be waited for.
+    let (began, mut sent) = (Instant::now(), 0);
+    while began.elapsed() < Duration::from_secs(7) {
+        ws.send(&Frame::binary(*b"more"));
+        sent += 4;
+        pace(MOMENT);
+    }
+    ws.send(&Frame::close(1000, ""));
+    assert!(ws.conn.ends());
+    backend.wait_ended(1);
+    assert_eq!(backend.received().count, sent);
 }
 
 #[test]
