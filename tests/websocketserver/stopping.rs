@@ -14,7 +14,7 @@ use crate::support::door::Door;
 use crate::support::http;
 use crate::support::netstat;
 use crate::support::server::Server;
-use crate::support::stream::Conn;
+use crate::support::stream::{Conn, Look};
 use crate::support::wait::{DEADLINE, eventually, spawn};
 use crate::support::ws::{BINARY, CLOSE, Frame, Length, Ws};
 
@@ -148,6 +148,7 @@ fn an_idle_tunnel_ends_at_once_when_the_server_stops() {
         let began = Instant::now();
         server.signal(Signal::TERM);
         assert_eq!(ws.next().unwrap().close_reason().0, 1001);
+        assert_eq!(ws.conn.look(Duration::from_millis(100)), Look::Silence, "the client may take a moment to answer");
         ws.send(&Frame::close(1001, ""));
         assert!(ws.conn.ends());
         drop(ws);

@@ -91,11 +91,9 @@ impl Up<'_> {
 
     fn read(&self, space: &mut [u8]) -> io::Result<usize> {
         let sink = &self.tunnel.sink;
-        if sink.is_stuck() {
-            // A lost connection shows at the read.
-            let _ = sink.flush();
-        }
-        if sink.is_stuck() { sink.transport().read_or_room(space) } else { sink.transport().read(space) }
+        // A lost connection shows at the read.
+        let stuck = sink.is_stuck() && sink.flush().is_ok() && sink.is_stuck();
+        if stuck { sink.transport().read_or_room(space) } else { sink.transport().read(space) }
     }
 
     fn beat(&mut self) {
