@@ -7,10 +7,12 @@
 )]
 
 mod backpressure;
+mod builtin;
 mod closing;
 mod command_line;
 mod crowd;
 mod desktop;
+mod desktop_service;
 mod files;
 mod first_steps;
 mod groundwork;
@@ -22,6 +24,7 @@ mod limits;
 mod logs;
 mod loss;
 mod origins;
+mod orphans;
 mod protocol;
 mod rest;
 mod smuggling;

@@ -155,8 +155,9 @@ impl Instance {
         if self.descent.is_none() {
             let when = if self.settled { "" } else { " before start() returned" };
             let reason = format!("{how}{when}{}", self.output.quote());
-            ::log::warn!("{}: {reason}", self.name);
-            reporter.exited(reason, !(well && self.settled));
+            let failed = !(well && self.settled);
+            ::log::log!(if failed { ::log::Level::Warn } else { ::log::Level::Info }, "{}: {reason}", self.name);
+            reporter.exited(reason, failed);
             self.descend_by(terminate(self.leftovers));
         } else if let Some((_, due)) = &mut self.descent {
             *due = Instant::now();
