@@ -23,6 +23,7 @@ mod loss;
 mod origins;
 mod protocol;
 mod rest;
+mod services;
 mod smuggling;
 mod stopping;
 mod tls;
