@@ -27,6 +27,7 @@ mod origins;
 mod orphans;
 mod protocol;
 mod rest;
+mod services;
 mod smuggling;
 mod stopping;
 mod tls;
