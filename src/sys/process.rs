@@ -25,6 +25,7 @@ mod tests;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
+use std::mem;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -39,6 +40,7 @@ use rustix::process::{
 
 use super::stop::Stop;
 use super::thread;
+use child::Abandoned;
 pub use child::{Child, Exit};
 use guardian::Guardian;
 pub use run::Finished;
@@ -121,6 +123,8 @@ struct Shared {
     /// The latest view of all processes, so that many trees that end at once read `/proc` once.
     view: Mutex<Option<(Instant, Arc<Table>)>>,
     guardian: Option<Guardian>,
+    /// Children that were dropped, until nothing of them is left. The reaper sees to that.
+    abandoned: Mutex<Vec<Abandoned>>,
 }
 
 impl Processes {
@@ -139,6 +143,7 @@ impl Processes {
             known: Mutex::new(HashSet::new()),
             view: Mutex::new(None),
             guardian: guardian.map(Guardian::new),
+            abandoned: Mutex::new(Vec::new()),
         });
         let stop = Stop::default();
         let (theirs, asked) = (Arc::clone(&shared), stop.clone());
@@ -189,6 +194,8 @@ impl Drop for Processes {
         if let Some(reaper) = self.reaper.take() {
             drop(reaper.join()); // a panic in it was logged
         }
+        // They were sent SIGKILL; what survives even that is the guardian's.
+        lock(&self.shared.abandoned).drain(..).for_each(Abandoned::forget);
         if let Some(guardian) = &self.shared.guardian {
             guardian.dismiss(&self.shared);
         }
@@ -253,6 +260,11 @@ impl Shared {
         true
     }
 
+    /// Takes over a tree that was sent SIGKILL and may not be gone yet.
+    fn abandon(&self, child: Child) {
+        lock(&self.abandoned).push(Abandoned::new(child));
+    }
+
     /// All processes as they were at `since` or later.
     fn view(&self, since: Instant) -> io::Result<Arc<Table>> {
         let mut view = lock(&self.view);
@@ -289,6 +301,10 @@ fn reap_orphans(shared: &Shared, stop: &Stop) {
         if let Some(guardian) = &shared.guardian {
             guardian.ensure(shared);
         }
+        // Out of the list meanwhile, because whoever drops a child must not wait for this.
+        let mut abandoned = mem::take(&mut *lock(&shared.abandoned));
+        abandoned.retain_mut(Abandoned::is_left);
+        lock(&shared.abandoned).append(&mut abandoned);
         let any = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         if !matches!(waitid(WaitId::All, any), Ok(Some(_))) {
             before.clear();

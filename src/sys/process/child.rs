@@ -2,15 +2,16 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, WaitIdStatus, getpid, pidfd_open};
 
-use super::ladder::{Body, Descent, Next};
+use super::ladder::{Body, Descent, Next, terminate};
 use super::tree::{self, Tree};
-use super::{Shared, peek};
+use super::{Shared, lock, peek};
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +46,7 @@ impl Display for Exit {
 /// A child and everything it has started.
 ///
 /// Its status is left with the kernel until the whole tree is gone, so its id, which is also the group's, cannot become
-/// another process's meanwhile. Dropping it kills the tree without grace.
+/// another process's meanwhile. Dropping it kills the tree without grace, and does not wait for that.
 pub struct Child {
     pid: Pid,
     handle: Option<OwnedFd>,
@@ -133,6 +134,7 @@ impl Body for Child {
         for process in self.tree.members(&table) {
             if !process.dead {
                 count += 1;
+                self.tree.catch_up(process);
             } else if process.parent == own && process.pid != leader {
                 // It came to us when its parent ended. Dead or not yet reaped is all the same to the count, unless the
                 // reaper is kept away just now: then it is looked at again.
@@ -140,14 +142,25 @@ impl Body for Child {
                 count += usize::from(!reaped);
             }
         }
-        count
+        if count > 0 {
+            return count;
+        }
+        // Orphans come to us, and one may be between two programs just now.
+        let known = lock(&self.shared.known).clone();
+        let orphans = table.processes.iter().filter(|process| process.parent == own && !known.contains(&process.pid));
+        self.tree.doubtful(now, orphans)
     }
 
     fn signal(&mut self, signal: Signal, now: Instant) {
-        match self.shared.view(now) {
-            Ok(table) => self.tree.signal(&table, signal, true),
-            // Without /proc there is the group at least.
-            Err(_) => tree::to_group(self.pid, signal),
+        // Looked at before, while those who are known by their parents alone have parents.
+        if let Ok(table) = self.shared.view(now) {
+            self.tree.members(&table);
+        }
+        // The group as one, so that no fork escapes. Its id is taken as long as the child is not reaped.
+        tree::to_group(self.pid, signal);
+        // And looked at after that: who left the group before the signal came is seen outside of it now.
+        if let Ok(table) = self.shared.view(Instant::now()) {
+            self.tree.signal(&table, signal, Some(self.pid));
         }
     }
 
@@ -158,9 +171,35 @@ impl Body for Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if !self.gone {
-            self.signal(Signal::KILL, Instant::now());
-            self.finish(); // what is not dead yet will be reaped like an orphan
+        if self.gone {
+            return;
         }
+        self.signal(Signal::KILL, Instant::now());
+        let tree = mem::replace(&mut self.tree, Tree::new(None, String::new()));
+        let rest = Self { pid: self.pid, handle: None, tree, shared: Arc::clone(&self.shared), gone: false };
+        self.gone = true;
+        self.shared.abandon(rest);
+    }
+}
+
+/// A child that nobody watches any more, until its tree is gone.
+pub(super) struct Abandoned {
+    child: Child,
+    descent: Descent,
+}
+
+impl Abandoned {
+    pub(super) fn new(child: Child) -> Self {
+        Self { child, descent: Descent::new(terminate(Duration::ZERO)) }
+    }
+
+    /// Whether there is something left to be killed.
+    pub(super) fn is_left(&mut self) -> bool {
+        self.child.descend(&mut self.descent) != Next::Gone
+    }
+
+    /// Leaves the rest to whoever comes after this process.
+    pub(super) fn forget(mut self) {
+        self.child.gone = true;
     }
 }

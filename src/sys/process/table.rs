@@ -19,7 +19,15 @@ pub(super) struct Process {
     /// Nothing of it runs any more; it waits to be reaped.
     pub(super) dead: bool,
     pub(super) cookie: Option<String>,
+    /// It shows no environment at all. It may have none; or it is just replacing its program (`execve(2)`), and shows
+    /// what it has inherited an instant later.
+    pub(super) blank: bool,
+    /// One of the kernel's own, which never has an environment.
+    pub(super) kernel: bool,
 }
+
+/// Flag of the kernel's own threads (`PF_KTHREAD` of `include/linux/sched.h`).
+const KERNEL_THREAD: u32 = 0x0020_0000;
 
 /// A view of all processes.
 #[derive(Debug)]
@@ -35,7 +43,9 @@ impl Table {
     pub(super) fn read(cookie: &str) -> io::Result<Self> {
         let mut processes = stats()?;
         for process in processes.iter_mut().filter(|process| !process.dead) {
-            process.cookie = cookie_of(process.pid, cookie);
+            let Some(environment) = environment(process.pid) else { continue };
+            process.blank = environment.is_empty() && !process.kernel;
+            process.cookie = value(&environment, cookie);
         }
         Ok(Self { processes })
     }
@@ -83,29 +93,50 @@ fn parse(line: &[u8]) -> Option<Process> {
         start: field(22)?.parse().ok()?,
         dead,
         cookie: None,
+        blank: false,
+        kernel: field(9)?.parse::<u32>().ok()? & KERNEL_THREAD != 0,
     })
 }
 
-/// `proc_pid_environ(5)`: entries end with NUL. Processes of other users are not readable, and not ours.
-fn cookie_of(pid: i32, name: &str) -> Option<String> {
+/// `proc_pid_environ(5)`. Processes of other users are not readable, and not ours.
+fn environment(pid: i32) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(format!("/proc/{pid}/environ")).ok()?.take(MOST_ENVIRONMENT).read_to_end(&mut bytes).ok()?;
-    let value =
-        bytes.split(|&byte| byte == 0).find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
-    Some(String::from_utf8_lossy(value?).into_owned())
+    Some(bytes)
+}
+
+/// The value of the variable `name`; entries end with NUL.
+fn value(environment: &[u8], name: &str) -> Option<String> {
+    let mut entries = environment.split(|&byte| byte == 0);
+    let value = entries.find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+    Some(String::from_utf8_lossy(value).into_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    impl Process {
+        /// One that lives, with a start time equal to its id.
+        pub(in super::super) fn plain(pid: i32, parent: i32, group: i32) -> Self {
+            let start = u64::try_from(pid).unwrap();
+            Self { pid, parent, group, start, dead: false, cookie: None, blank: false, kernel: false }
+        }
+    }
+
+    #[test]
+    fn a_thread_of_the_kernel_is_not_blank() {
+        let table = Table::read("PATH").unwrap();
+        let threads: Vec<_> = table.processes.iter().filter(|process| process.kernel).collect();
+        assert!(threads.iter().all(|thread| !thread.blank), "{threads:?}");
+    }
+
     const TAIL: &str = "0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 777 1 1";
 
     #[test]
     fn a_name_may_hold_anything() {
         let line = format!("12 (a) R 1) S 3 4 5 {TAIL}");
-        let expected = Process { pid: 12, parent: 3, group: 4, start: 777, dead: false, cookie: None };
-        assert_eq!(parse(line.as_bytes()), Some(expected));
+        assert_eq!(parse(line.as_bytes()), Some(Process { start: 777, ..Process::plain(12, 3, 4) }));
         let mut junk = b"12 (\xff\xfe".to_vec();
         junk.extend_from_slice(format!(") Z 3 4 5 {TAIL}").as_bytes());
         assert!(parse(&junk).unwrap().dead);

@@ -94,7 +94,7 @@ fn a_child_starts_with_no_signal_blocked_whatever_its_parent_blocks() {
 #[test]
 fn it_leads_a_group_knows_its_cookie_and_not_what_it_must_not_see() {
     let (ours, theirs) = std::io::pipe().unwrap();
-    let script = "echo $BERTH_INSTANCE; echo $(ps -o pgid= -p $$) $$; echo \"$EXTRA,$HOME,$(pwd)\"";
+    let script = "echo $BERTH_INSTANCE; echo $(cut -d' ' -f5 /proc/$$/stat) $$; echo \"$EXTRA,$HOME,$(pwd)\"";
     let mut spawn = Spawn::new(vec!["sh".into(), "-c".into(), script.into()]);
     spawn.stdout = Stdio::from(theirs);
     spawn.env.push(("EXTRA".into(), "more".into()));

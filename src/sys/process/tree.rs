@@ -1,12 +1,16 @@
 //! Everything that one process has started, directly or not, found again and signalled.
 
 use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use rustix::process::{
     Pid, PidfdFlags, Signal, getpid, kill_process, kill_process_group, pidfd_open, pidfd_send_signal,
 };
 
 use super::table::{self, Process, Table};
+
+/// How long a process that shows no environment may turn out to be one of a tree: a program is loaded by then.
+const DOUBT: Duration = Duration::from_millis(500);
 
 /// A process, everything in its group, everything below those, and everything that carries its cookie.
 ///
@@ -18,11 +22,15 @@ pub(super) struct Tree {
     pub(super) group: Option<Pid>,
     pub(super) cookie: String,
     seen: HashMap<i32, u64>,
+    /// Processes of which it is not known whether they belong here, and since when.
+    doubts: HashMap<(i32, u64), Instant>,
+    /// What those of them that do have missed.
+    missed: Option<(Signal, HashSet<(i32, u64)>)>,
 }
 
 impl Tree {
     pub(super) fn new(group: Option<Pid>, cookie: String) -> Self {
-        Self { group, cookie, seen: HashMap::new() }
+        Self { group, cookie, seen: HashMap::new(), doubts: HashMap::new(), missed: None }
     }
 
     /// All members in `table`, also dead ones.
@@ -50,18 +58,36 @@ impl Tree {
         found
     }
 
-    /// Sends `signal` to every living member in `table`. The group is signalled as one, so that no fork escapes, when
-    /// the caller knows that its id is still taken.
-    pub(super) fn signal(&mut self, table: &Table, signal: Signal, group_is_ours: bool) {
-        let whole = self.group.filter(|_| group_is_ours);
-        if let Some(group) = whole {
-            to_group(group, signal);
-        }
+    /// Sends `signal` to every living member in `table`, but for those in the group `done`, which have it already.
+    pub(super) fn signal(&mut self, table: &Table, signal: Signal, done: Option<Pid>) {
         for process in self.members(table) {
-            if !process.dead && Some(process.group) != whole.map(Pid::as_raw_pid) {
+            if !process.dead && Some(process.group) != done.map(Pid::as_raw_pid) {
                 to_process(process, signal);
             }
         }
+        let blank = table.processes.iter().filter(|process| process.blank);
+        self.missed = Some((signal, blank.map(|process| (process.pid, process.start)).collect()));
+    }
+
+    /// Sends the last signal to a member that could not be told for one when it was sent. Those that were started since,
+    /// perhaps to clean up, are left alone.
+    pub(super) fn catch_up(&mut self, process: &Process) {
+        if let Some((signal, missed)) = &mut self.missed
+            && missed.remove(&(process.pid, process.start))
+        {
+            to_process(process, *signal);
+        }
+    }
+
+    /// How many of `candidates` may yet turn out to be members.
+    pub(super) fn doubtful<'t>(&mut self, now: Instant, candidates: impl Iterator<Item = &'t Process>) -> usize {
+        let mut doubts = HashMap::new();
+        for process in candidates.filter(|process| process.blank && !self.seen.contains_key(&process.pid)) {
+            let name = (process.pid, process.start);
+            doubts.insert(name, self.doubts.get(&name).copied().unwrap_or(now));
+        }
+        self.doubts = doubts;
+        self.doubts.values().filter(|since| now.duration_since(**since) < DOUBT).count()
     }
 }
 
@@ -99,7 +125,7 @@ mod tests {
 
     fn process(pid: i32, parent: i32, group: i32, cookie: &str) -> Process {
         let cookie = (!cookie.is_empty()).then(|| cookie.to_owned());
-        Process { pid, parent, group, start: u64::try_from(pid).unwrap(), dead: false, cookie }
+        Process { cookie, ..Process::plain(pid, parent, group) }
     }
 
     fn found(tree: &mut Tree, processes: Vec<Process>) -> Vec<i32> {
@@ -131,5 +157,18 @@ mod tests {
         let mut reused = process(900_013, own, 900_013, "");
         reused.start = 5;
         assert_eq!(found(&mut tree, vec![reused]), [0; 0], "an id that is used again is another process");
+    }
+
+    #[test]
+    fn who_shows_no_environment_is_waited_for_but_not_for_ever() {
+        let mut tree = Tree::new(None, "ours".to_owned());
+        let mut blank = process(900_040, 1, 900_040, "");
+        blank.blank = true;
+        let began = Instant::now();
+        assert_eq!(tree.doubtful(began, [&blank].into_iter()), 1);
+        assert_eq!(tree.doubtful(began + DOUBT / 2, [&blank].into_iter()), 1);
+        assert_eq!(tree.doubtful(began + DOUBT, [&blank].into_iter()), 0);
+        assert_eq!(tree.doubtful(began + DOUBT, [&process(900_041, 1, 900_041, "")].into_iter()), 0);
+        assert_eq!(found(&mut tree, vec![process(900_040, 1, 900_040, "ours")]), [900_040]);
     }
 }

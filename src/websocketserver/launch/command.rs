@@ -5,7 +5,6 @@ use std::process::Stdio;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
-use super::super::services::check_options;
 use super::super::services::{CommandSpec, Connect, Values};
 use super::plan::{Folder, Kept, Plan};
 use super::{Context, Endpoint, Given, Order, Started};
@@ -35,8 +34,6 @@ impl Values for Instance<'_> {
 }
 
 pub(super) fn plan(order: &Order, spec: &CommandSpec, context: &Context) -> Result<Plan, String> {
-    // The reservation was checked when it was made; what goes into an argument is checked where it goes in.
-    check_options(&order.spec, &order.options)?;
     let cannot = |error: std::io::Error| format!("cannot be launched: {error}");
     let mut kept = Kept::default();
     let mut instance = Instance { order, port: None, path: None };

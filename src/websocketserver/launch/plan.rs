@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use super::super::services::Kind;
+use super::super::services::{Kind, check_options};
 use super::ports::Port;
 use super::talk::Talk;
 use super::{Context, Order, Started, app, command, script};
@@ -42,6 +42,8 @@ pub(super) struct Kept {
 
 /// Chooses how `order` is started. The error is a sentence.
 pub(super) fn plan(order: &Order, context: &Context) -> Result<Plan, String> {
+    // They were checked when the reservation was made; this is where it matters.
+    check_options(&order.spec, &order.options)?;
     let mut plan = match &order.spec.kind {
         Kind::Command(spec) => command::plan(order, spec, context)?,
         Kind::App(spec) => app::plan(order, spec, context)?,

@@ -21,6 +21,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Launches, watches, ends.
 pub(super) fn run(order: &Order, context: &Context, bell: &Bell, reporter: &mut Reporter) {
     let name = format!("{} #{}", order.spec.name, order.index);
+    if is_rung(bell) {
+        return; // nobody wants it any more
+    }
     match begin(order, context, &name, reporter) {
         Ok(mut instance) => {
             ::log::info!("{name}: launch {} is process {}", order.launch, instance.child.pid());
@@ -79,12 +82,13 @@ impl Instance {
     /// Until nothing of it is left.
     fn watch(&mut self, bell: &Bell, reporter: &mut Reporter) {
         loop {
-            self.output.read();
-            self.listen(reporter);
+            // First: after a stop nothing is reported as started.
             if !self.asked && is_rung(bell) {
                 self.asked = true;
                 self.go_down();
             }
+            self.output.read();
+            self.listen(reporter);
             self.look_at_leader(reporter);
             let now = Instant::now();
             if let Some((descent, due)) = self.descent.as_mut().filter(|(_, due)| *due <= now) {

@@ -135,20 +135,22 @@ impl Body for Orphan {
         now.is_none_or(|process| process.dead)
     }
 
-    fn count(&mut self, _now: Instant) -> usize {
+    fn count(&mut self, now: Instant) -> usize {
         let Some(table) = &self.table else { return 0 };
         let members = self.tree.members(table);
-        let count = members.iter().filter(|process| !process.dead).count();
+        let living = members.iter().filter(|process| !process.dead);
+        let count = living.clone().count();
+        living.for_each(|process| self.tree.catch_up(process));
         if !members.iter().any(|process| Some(process.group) == self.tree.group.map(Pid::as_raw_pid)) {
             // An empty group's id may become somebody else's.
             self.tree.group = None;
         }
-        count
+        if count > 0 { count } else { self.tree.doubtful(now, table.processes.iter()) }
     }
 
     fn signal(&mut self, signal: Signal, _now: Instant) {
         if let Some(table) = &self.table {
-            self.tree.signal(table, signal, false);
+            self.tree.signal(table, signal, None);
         }
     }
 

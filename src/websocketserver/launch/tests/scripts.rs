@@ -5,6 +5,7 @@ use std::process::Stdio;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
+use super::super::talk::Word;
 use super::*;
 use crate::sys::process::ladder::{Descent, Next, terminate};
 use crate::sys::process::testing::runs;
@@ -162,6 +163,9 @@ fn when_the_server_is_gone_stop_still_runs_whatever_it_prints() {
     let folder = tempfile::tempdir().unwrap();
     let text = "class Session(RemoteServiceScript):
     def start(self, index, options):
+        note('ready', 'yes')
+        while not os.path.exists(os.path.join(os.path.dirname(__file__), 'go')): time.sleep(0.01)
+        print('nobody hears this', flush=True)
         return 'h', 7
     def stop(self):
         print('x' * 1000000, flush=True)
@@ -175,9 +179,16 @@ fn when_the_server_is_gone_stop_still_runs_whatever_it_prints() {
     spawn.stderr = Stdio::from(theirs);
     let mut child = processes().spawn(spawn).unwrap();
     let mut talk = talk.unwrap();
-    wait_for("it has started", || talk.exchange().pop());
+    wait_for("it has started", || folder.path().join("ready").exists().then_some(()));
     // What the kernel does to a process that is killed.
-    drop((talk, log));
+    drop(log);
+    fs::write(folder.path().join("go"), "").unwrap();
+    wait_for("what it prints is no error", || match talk.exchange().pop() {
+        Some(Word::Started { .. }) => Some(()),
+        Some(other) => panic!("{other:?}"),
+        None => None,
+    });
+    drop(talk);
     let exit = wait_for("it ends", || child.exited().unwrap());
     assert_eq!(exit.to_string(), "exited with code 0");
     assert_eq!(fs::read_to_string(folder.path().join("stopped")).unwrap(), "yes\n");

@@ -125,6 +125,23 @@ return 'h', 7"
 }
 
 #[test]
+fn stop_is_called_once_also_when_it_makes_start_return() {
+    let launch = script(&format!(
+        "{}        end = time.monotonic() + 0.5
+        while time.monotonic() < end: time.sleep(0.01)
+",
+        class(
+            "note('begun', 'yes')
+while not os.path.exists(os.path.join(os.path.dirname(__file__), 'stopped')): time.sleep(0.01)
+return 'h', 7"
+        )
+    ));
+    launch.written("begun");
+    assert!(launch.stop() < DEADLINE / 2);
+    assert_eq!(launch.written("stopped"), "yes\n");
+}
+
+#[test]
 fn a_stop_that_hangs_or_raises_costs_its_grace_at_most() {
     let text = class("note('id', os.getpid())\nnote('id', subprocess.Popen(['sleep', '1000']).pid)\nreturn 'h', 7");
     let hangs = format!("{text}        time.sleep(1000)\n");
