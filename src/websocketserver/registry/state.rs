@@ -15,7 +15,7 @@ pub(crate) type LaunchId = u64;
 /// Number of a claim, never used twice.
 pub(crate) type ClaimId = u64;
 /// Options of a reservation.
-pub(crate) type Options = BTreeMap<String, String>;
+pub type Options = BTreeMap<String, String>;
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +57,7 @@ pub(crate) enum Note {
 
 /// Why a request was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub enum Refused {
     /// All instances are taken.
     Full,
     /// No such token, or not any more.
@@ -291,6 +291,12 @@ impl<S: Clone> State<S> {
             }
             _ => {}
         }
+    }
+
+    /// Claims of the instance that a launch has made.
+    pub(crate) fn claims_of(&self, launch: LaunchId) -> Vec<ClaimId> {
+        let slot = self.launches.get(&launch).and_then(|&id| self.slots.get(id));
+        slot.map(|slot| slot.claims.iter().copied().collect()).unwrap_or_default()
     }
 
     /// Nothing of the launch is left.
