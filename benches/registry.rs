@@ -17,7 +17,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 const THREADS: u64 = 4;
 
 fn registry() -> Handle {
-    let words = ["-1", "--local_session", "envision", "100"];
+    let words = ["0", "--local_session", "envision", "100"];
     let Ok(Parsed::Run(config)) = parse(words.map(Into::into).to_vec(), &[]) else {
         panic!("the command line is a good one");
     };

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Stage, ending, greeting, read_line, runs, stage_in, try_greeting};
 use crate::support::backend::Backend;
+use crate::support::wait::{DEADLINE, eventually};
 use crate::support::ws::Frame;
 
 /// A script whose service greets; `%` is where a fault may be put.
@@ -96,8 +97,8 @@ fn a_script_that_fails_tells_the_client_why_and_leaves_its_slot_free() {
         let (code, reason) = ending(&mut ws);
         assert_eq!(code, 1011, "{name}: {reason}");
         assert!(reason.contains(told), "{name}: {reason}");
-        let log = stage.server.log();
-        assert!(log.lines().any(|line| line.contains(&format!("{name} #0")) && line.contains(logged)), "{name}: {log}");
+        let is_logged = |line: &str| line.contains(&format!("{name} #0")) && line.contains(logged);
+        eventually(DEADLINE, &format!("{name}: {logged} in the log"), || stage.server.log().lines().any(is_logged));
         assert_eq!(stage.try_open(&token).unwrap_err().status, 403, "{name}: the token has had its launch");
         stage.wait_clean();
         let error = error_of(&stage, name).as_str().unwrap_or_default().to_owned();
