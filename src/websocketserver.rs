@@ -5,7 +5,7 @@ pub mod config;
 pub mod launch;
 mod metrics;
 mod origin;
-mod registry;
+pub mod registry;
 mod rest;
 mod route;
 pub mod services;
@@ -91,13 +91,24 @@ fn start_registry(
     metrics: &Arc<Metrics>,
 ) -> Result<registry::Handle, String> {
     let context = if services.is_empty() { None } else { Some(Context::open(config, services, descriptors)?) };
-    let rules = Rules {
+    registry::start(services, rules(config), context, Arc::clone(metrics))
+        .map_err(|error| format!("cannot start a thread: {error}"))
+}
+
+/// The registry of `services` by itself, which cannot launch any of them: for measurements.
+///
+/// # Errors
+/// No thread can be made.
+pub fn registry_alone(config: &Config, services: &Services) -> std::io::Result<registry::Handle> {
+    registry::start(services, rules(config), None, Arc::default())
+}
+
+fn rules(config: &Config) -> Rules {
+    Rules {
         timeout: config.services.timeout,
         reconnect_grace: config.services.reconnect_grace,
         launch_timeout: config.services.launch_timeout,
-    };
-    registry::start(services, rules, context, Arc::clone(metrics))
-        .map_err(|error| format!("cannot start a thread: {error}"))
+    }
 }
 
 /// Ends connections and instances, all at the same time.
@@ -142,10 +153,13 @@ fn warn_about(config: &Config, services: &Services) {
     if config.http.is_none() && (!services.is_empty() || config.metrics) {
         log::warn!("without --http_directory there is no HTTP server: no files, no REST API, no reservations");
     }
-    let open = services.iter().filter(|spec| spec.group().is_some() && spec.group_token.is_none());
-    for spec in open.filter(|_| config.security_token.is_none()) {
-        let group = spec.group().unwrap_or_default();
-        log::warn!("{}: anybody may reserve it, not only group {group}: there is no token", spec.name);
+    for service in services.iter().filter(|_| config.security_token.is_none()) {
+        if let (Some(group), None) = (service.group(), &service.group_token) {
+            let name = &service.name;
+            log::warn!(
+                "service '{name}' is for the group '{group}', and anybody may reserve it: give it a group_token"
+            );
+        }
     }
     if config.grpc.is_some() {
         log::warn!("EnSight's REST API (--grpc_port) is not served yet by this version");

@@ -289,11 +289,7 @@ impl Transport {
 
     /// Whether the peer has closed or reset its side, although there may be bytes left to read.
     pub fn peer_has_hung_up(&self) -> bool {
-        #[cfg(target_os = "linux")]
-        let end = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
-        #[cfg(not(target_os = "linux"))]
-        let end = PollFlags::HUP | PollFlags::ERR;
-        look(&self.socket, end, Some(Duration::ZERO)).is_ok_and(|found| found.intersects(end))
+        has_hung_up(&self.socket)
     }
 
     /// Sets how long a read waits; `None` is for ever.
@@ -315,4 +311,13 @@ impl Transport {
     fn lock(&self) -> MutexGuard<'_, Outbox> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the other side of `socket` has ended or is gone, be there unread bytes or not.
+pub(super) fn has_hung_up(socket: &TcpStream) -> bool {
+    #[cfg(target_os = "linux")]
+    let end = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+    #[cfg(not(target_os = "linux"))]
+    let end = PollFlags::HUP | PollFlags::ERR;
+    look(socket, end, Some(Duration::ZERO)).is_ok_and(|found| found.intersects(end))
 }

@@ -22,7 +22,7 @@ use ending::{Ending, Pump};
 use pulse::Pulse;
 
 use super::live::Endable;
-use super::transport::{Progress, Transport};
+use super::transport::{self, Progress, Transport};
 use super::websocket::sink::Sink;
 use crate::sys::thread;
 
@@ -99,6 +99,11 @@ impl Tunnel {
     /// Payload bytes so far, up and down.
     pub fn bytes(&self) -> (u64, u64) {
         (self.up_bytes.load(Ordering::Relaxed), self.down_bytes.load(Ordering::Relaxed))
+    }
+
+    /// Whether the backend has ended or is gone, be there bytes of it to be carried or not.
+    pub fn backend_has_hung_up(&self) -> bool {
+        transport::has_hung_up(&self.backend)
     }
 
     /// Carries bytes until either side ends. `early` is what the client sent together with its handshake.

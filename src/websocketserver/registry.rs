@@ -20,7 +20,8 @@ use crate::sys::thread;
 use claim::Cell;
 pub(crate) use claim::{Claim, Order};
 use state::{ClaimId, Effect, LaunchId, Note, State};
-pub(crate) use state::{Options, Phase, Refused, Rules};
+pub use state::{Options, Refused};
+pub(crate) use state::{Phase, Rules};
 
 /// Messages that may wait. Senders wait for room, the registry never waits for them.
 const INBOX: usize = 1_024;
@@ -32,9 +33,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// What a reservation is answered with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reservation {
-    pub(crate) token: String,
-    pub(crate) index: u32,
+pub struct Reservation {
+    /// What claims and releases it.
+    pub token: String,
+    /// The slot.
+    pub index: u32,
 }
 
 /// One slot at one moment.
@@ -66,7 +69,7 @@ enum Message {
 
 /// Asks the registry. Clones ask the same one.
 #[derive(Clone)]
-pub(crate) struct Handle {
+pub struct Handle {
     inbox: Sender<Message>,
 }
 
@@ -74,7 +77,7 @@ pub(crate) struct Handle {
 ///
 /// # Errors
 /// No thread can be made.
-pub(crate) fn start(
+pub(super) fn start(
     services: &Services,
     rules: Rules,
     context: Option<Arc<Context>>,
@@ -103,13 +106,19 @@ pub(crate) fn start(
 
 impl Handle {
     /// Reserves an instance of a service.
-    pub(crate) fn reserve(&self, service: usize, options: Options) -> Result<Reservation, Refused> {
+    ///
+    /// # Errors
+    /// No slot is free, or the server is stopping.
+    pub fn reserve(&self, service: usize, options: Options) -> Result<Reservation, Refused> {
         let token = uuid::Uuid::new_v4().to_string();
         self.ask(|reply| Message::Reserve { service, token, options, reply }).unwrap_or(Err(Refused::Stopping))
     }
 
     /// Frees a reservation, whatever has become of it.
-    pub(crate) fn release(&self, token: &str) -> Result<(), Refused> {
+    ///
+    /// # Errors
+    /// The token is not known, or not any more.
+    pub fn release(&self, token: &str) -> Result<(), Refused> {
         self.ask(|reply| Message::Release { token: token.to_owned(), reply }).unwrap_or(Err(Refused::Stopping))
     }
 
@@ -237,6 +246,9 @@ impl Actor {
             Report::Exited { reason, failed } => self.state.exited(launch, &reason, failed),
             Report::Gone => {
                 self.running.remove(&launch);
+                for cell in self.state.claims_of(launch).iter().filter_map(|claim| self.cells.get(claim)) {
+                    cell.abandon();
+                }
                 self.state.gone(launch);
             }
         }

@@ -28,20 +28,36 @@ pub(crate) enum Order {
 pub(crate) struct Cell {
     orders: Sender<Order>,
     tunnel: Mutex<Option<Arc<Tunnel>>>,
+    /// Why the instance has ended, once it has.
+    epitaph: Mutex<Option<(u16, String)>>,
 }
 
 impl Cell {
     pub(super) fn new() -> (Arc<Self>, Receiver<Order>) {
         let (orders, inbox) = bounded(ORDERS);
-        (Arc::new(Self { orders, tunnel: Mutex::default() }), inbox)
+        (Arc::new(Self { orders, tunnel: Mutex::default(), epitaph: Mutex::default() }), inbox)
     }
 
     /// Passes an order on. A tunnel at work is closed here and now; all else waits to be read.
     pub(super) fn order(&self, order: Order) {
+        if let Order::Epitaph { code, reason } = &order {
+            *self.epitaph.lock().unwrap_or_else(PoisonError::into_inner) = Some((*code, reason.clone()));
+        }
         let tunnel = self.lock();
         match (&*tunnel, order) {
             (Some(tunnel), Order::Close { code, reason }) => tunnel.close(code, &reason),
             (_, order) => drop(self.orders.try_send(order)),
+        }
+    }
+
+    /// Nothing of the instance is left. Its last words may still be on their way through the tunnel; but a backend that
+    /// goes on without it (a script may name any host) must not.
+    pub(super) fn abandon(&self) {
+        let epitaph = self.epitaph.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some((code, reason)), Some(tunnel)) = (epitaph, &*self.lock())
+            && !tunnel.backend_has_hung_up()
+        {
+            tunnel.close(code, &reason);
         }
     }
 
@@ -88,9 +104,12 @@ impl Claim {
     pub(crate) fn attach(&self, tunnel: &Arc<Tunnel>) {
         *self.cell.lock() = Some(Arc::clone(tunnel));
         // What came between the last look and now.
-        for order in self.orders.try_iter() {
-            if let Order::Close { code, reason } = order {
-                tunnel.close(code, &reason);
+        for order in self.orders.try_iter().collect::<Vec<_>>() {
+            match order {
+                Order::Close { code, reason } => tunnel.close(code, &reason),
+                // Read again when the backend has closed.
+                Order::Epitaph { .. } => drop(self.cell.orders.try_send(order)),
+                Order::Ready(_) => {}
             }
         }
         let _ = self.inbox.send(Message::Connected(self.id));

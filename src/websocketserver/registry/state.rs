@@ -12,7 +12,8 @@ mod words;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
-pub(crate) use words::{ClaimId, Effect, LaunchId, Note, Options, Phase, Refused, Rules, SlotView};
+pub(crate) use words::{ClaimId, Effect, LaunchId, Note, Phase, Rules, SlotView};
+pub use words::{Options, Refused};
 
 struct Slot<S> {
     service: usize,
@@ -214,6 +215,12 @@ impl<S: Clone> State<S> {
             }
             _ => {}
         }
+    }
+
+    /// Claims of the instance that a launch has made.
+    pub(crate) fn claims_of(&self, launch: LaunchId) -> Vec<ClaimId> {
+        let slot = self.launches.get(&launch).and_then(|&id| self.slots.get(id));
+        slot.map(|slot| slot.claims.iter().copied().collect()).unwrap_or_default()
     }
 
     /// Nothing of the launch is left.

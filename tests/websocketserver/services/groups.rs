@@ -48,7 +48,7 @@ fn without_a_security_token_a_group_is_guarded_by_its_own() {
         ("All", Some(GROUP), 200),
     ];
     check(&stage.server, None, &cases);
-    assert_eq!(stage.call("status").json()[0]["common_options"]["group"], "cfd");
+    assert_eq!(stage.call("status").json()[1]["common_options"]["group"], "cfd");
     assert!(!stage.call("status").text().contains(GROUP) && !stage.server.log().contains(GROUP));
 }
 

@@ -7,7 +7,7 @@ use crate::support::ws::Ws;
 #[track_caller]
 fn release(stage: &Stage, token: &str) {
     let answer = stage.call(&format!("release/{token}"));
-    assert_eq!((answer.status, answer.text().as_str()), (200, "{\"status\":\"released\"}"));
+    assert_eq!((answer.status, answer.json()), (200, serde_json::json!({"status": "released"})));
     assert_eq!(stage.try_open(token).unwrap_err().status, 403);
     let again = stage.call(&format!("release/{token}"));
     assert_eq!(again.status, 404);

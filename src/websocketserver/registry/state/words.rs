@@ -8,7 +8,7 @@ pub(crate) type LaunchId = u64;
 /// Number of a claim, never used twice.
 pub(crate) type ClaimId = u64;
 /// Options of a reservation.
-pub(crate) type Options = BTreeMap<String, String>;
+pub type Options = BTreeMap<String, String>;
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +50,7 @@ pub(crate) enum Note {
 
 /// Why a request was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub enum Refused {
     /// All instances are taken.
     Full,
     /// No such token, or not any more.
