@@ -292,6 +292,11 @@ impl Transport {
         has_hung_up(&self.socket)
     }
 
+    /// Whether there is something to read at the socket.
+    pub fn has_bytes(&self) -> bool {
+        look(&self.socket, PollFlags::IN, Some(Duration::ZERO)).is_ok_and(|found| !found.is_empty())
+    }
+
     /// Sets how long a read waits; `None` is for ever.
     ///
     /// # Errors

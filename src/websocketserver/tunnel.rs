@@ -99,10 +99,13 @@ pub(super) fn serve(server: &Server, websocket: Websocket, way: Way) {
         }
         Way::Claimed(claim, endpoint) => {
             let names = Names { id, peer, target: claim.instance().to_owned() };
-            match Waiting::new(&claim, &sink, heartbeat)
-                .connect(endpoint.as_deref(), server.config.services.launch_timeout)
-            {
-                Ok(backend) => {
+            let patience = server.config.services.launch_timeout;
+            let waited = Waiting::new(&claim, &sink, heartbeat).with_early(early).and_then(|mut waiting| {
+                let backend = waiting.connect(endpoint.as_deref(), patience)?;
+                Ok((backend, waiting.into_early()))
+            });
+            match waited {
+                Ok((backend, early)) => {
                     let epitaphs = Box::new(claim.epitaphs());
                     let tunnel = Arc::new(Tunnel::new(sink, backend, heartbeat).with_epitaph(epitaphs));
                     claim.attach(&tunnel);
@@ -111,6 +114,11 @@ pub(super) fn serve(server: &Server, websocket: Websocket, way: Way) {
                 Err(Missed::Close(code, reason)) => {
                     drop(claim);
                     dismiss(&sink, &names, code, &reason);
+                }
+                Err(Missed::Goodbye) => {
+                    drop(claim);
+                    log::info!("tunnel {id}: {peer} said goodbye before {} was there", names.target);
+                    sink.dismiss(1000, "");
                 }
                 Err(Missed::ClientGone) => log::info!("tunnel {id}: {peer} left before {} was there", names.target),
             }

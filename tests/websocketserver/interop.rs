@@ -14,7 +14,7 @@ use crate::support::wait::eventually_some;
 const DEADLINE: Duration = Duration::from_mins(2);
 
 /// The Python that `tests/run` has given the packages of the tests.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let default = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-venv/bin/python"));
     let python = std::env::var_os("BERTH_TEST_PYTHON").map_or_else(default, PathBuf::from);
     assert!(python.exists(), "no {}: tests/run makes it", python.display());

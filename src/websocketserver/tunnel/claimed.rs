@@ -4,6 +4,8 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::net::backend;
+use crate::net::transport::timed_out;
+use crate::net::websocket::codec::{Decoder, Signal, Stop};
 use crate::net::websocket::sink::Sink;
 use crate::websocketserver::launch::{Endpoint, Started};
 use crate::websocketserver::registry::{Claim, Order};
@@ -14,9 +16,14 @@ const LOOK: Duration = Duration::from_millis(100);
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(16);
 
+/// Bytes that are taken from a client before there is somebody to take them.
+const MOST_EARLY: usize = 64 * 1024;
+
 /// Why there is no backend.
 #[derive(Debug)]
 pub(super) enum Missed {
+    /// The client said goodbye, and waits for an answer.
+    Goodbye,
     /// The client went away meanwhile.
     ClientGone,
     /// To be told to the client.
@@ -29,11 +36,28 @@ pub(super) struct Waiting<'a> {
     sink: &'a Sink,
     heartbeat: Option<Duration>,
     last_ping: Instant,
+    /// What the client has sent so far, for the tunnel.
+    early: Vec<u8>,
+    /// Looks for a goodbye in it.
+    decoder: Decoder,
 }
 
 impl<'a> Waiting<'a> {
     pub(super) fn new(claim: &'a Claim, sink: &'a Sink, heartbeat: Option<Duration>) -> Self {
-        Self { claim, sink, heartbeat, last_ping: Instant::now() }
+        let (early, decoder) = (Vec::new(), Decoder::default());
+        Self { claim, sink, heartbeat, last_ping: Instant::now(), early, decoder }
+    }
+
+    /// Takes what the client sent together with its handshake.
+    pub(super) fn with_early(mut self, mut early: Vec<u8>) -> Result<Self, Missed> {
+        self.early.extend_from_slice(&early);
+        self.look_for_goodbye(&mut early)?;
+        Ok(self)
+    }
+
+    /// Everything that the client has sent.
+    pub(super) fn into_early(self) -> Vec<u8> {
+        self.early
     }
 
     /// Waits for the instance and connects to its `endpoint`, `None` is its first. The registry bounds the time of a
@@ -71,8 +95,45 @@ impl<'a> Waiting<'a> {
             Some(Order::Ready(started)) => Ok(Some(started)),
             Some(Order::Close { code, reason } | Order::Epitaph { code, reason }) => Err(Missed::Close(code, reason)),
             None if self.sink.transport().peer_has_hung_up() => Err(Missed::ClientGone),
-            None => Ok(None),
+            None => self.listen().map(|()| None),
         }
+    }
+
+    /// Takes what is there from the client, within reason: a client that closes its websocket waits for the answer, and
+    /// does not hang up before.
+    fn listen(&mut self) -> Result<(), Missed> {
+        let transport = self.sink.transport();
+        let mut space = [0; 4_096];
+        if !transport.has_bytes() {
+            return Ok(());
+        }
+        while self.early.len() < MOST_EARLY {
+            // Not asked again: TLS may hold more than the socket, or a part of a record may be all that there is.
+            let read = transport.set_read_timeout(Some(Duration::ZERO)).and_then(|()| transport.read(&mut space));
+            let bytes = match read {
+                Ok(count @ 1..) => space.get_mut(..count).unwrap_or_default(),
+                Err(error) if timed_out(&error) => return Ok(()),
+                Ok(_) | Err(_) => return Err(Missed::ClientGone),
+            };
+            self.early.extend_from_slice(bytes);
+            self.look_for_goodbye(bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Decodes a copy; what else is in it is the tunnel's business.
+    fn look_for_goodbye(&mut self, mut bytes: &mut [u8]) -> Result<(), Missed> {
+        while !bytes.is_empty() {
+            let decoded = self.decoder.decode(bytes);
+            match decoded.stop {
+                Stop::Signal(Signal::Close(_)) => return Err(Missed::Goodbye),
+                Stop::Violation(violation) => return Err(Missed::Close(violation.code, violation.reason.to_owned())),
+                Stop::Drained => return Ok(()),
+                Stop::Signal(_) | Stop::Full => {}
+            }
+            bytes = bytes.get_mut(decoded.used..).unwrap_or_default();
+        }
+        Ok(())
     }
 }
 
