@@ -26,6 +26,9 @@ while data := client.recv(65536):
 /// The samples, each with its name, labels and value.
 struct Samples(Vec<(String, Map<String, Value>, f64)>);
 
+/// Name without the prefix, some labels, and the value.
+type Expected<'a> = (&'a str, &'a [(&'a str, &'a str)], u32);
+
 impl Samples {
     fn of(server: &Server) -> Self {
         let answer = http::get(server.http_port(), "/metrics", &[]);
@@ -44,7 +47,7 @@ impl Samples {
     }
 
     #[track_caller]
-    fn check(&self, expected: &[(&str, &[(&str, &str)], u32)]) {
+    fn check(&self, expected: &[Expected<'_>]) {
         for (name, labels, value) in expected {
             let found = self.value(&format!("websocketserver_{name}"), labels);
             assert!((found - f64::from(*value)).abs() < 0.5, "{name} {labels:?} is {found}, not {value}");
