@@ -31,7 +31,7 @@ fn installed(behaviour: &str) -> (Yard, Server) {
 /// Reads the banner and the command line that the application says.
 fn greeting(ws: &mut Ws) -> Vec<String> {
     let mut data = Vec::new();
-    while data.iter().filter(|byte| **byte == b'\n').count() < 2 {
+    while data.split(|byte| *byte == b'\n').count() < 3 {
         data.extend(ws.next_answering().expect("data").payload);
     }
     let line = data.strip_prefix(BANNER).expect("the banner first");

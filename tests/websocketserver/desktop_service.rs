@@ -16,7 +16,7 @@ const NOVNC: &str = "/usr/share/novnc";
 const PAGE_DEADLINE: Duration = Duration::from_mins(1);
 /// How soon nothing is left after the page was closed.
 const GONE: Duration = Duration::from_secs(2);
-/// TigerVNC shuts an address out for ten seconds when it suspects it.
+/// `TigerVNC` shuts an address out for ten seconds when it suspects it.
 const PROMPT: Duration = Duration::from_secs(8);
 
 const BANNER: &[u8] = b"RFB 003.008\n";

@@ -39,9 +39,10 @@ fn example() -> (Yard, Server) {
     let mut services: serde_json::Value = serde_json::from_str(&original).expect("JSON");
     assert_eq!(services["Pond"]["command"][0], "../../target/release/examples/paint");
     services["Pond"]["command"][0] = json!(program);
-    // The script finds the program in its own way.
     let script = fs::read_to_string(yard.file("pond.py")).expect("pond.py");
-    println!("{script}");
+    let moved = script.replace("../../target/release/examples/paint", program.to_str().expect("UTF-8"));
+    assert_ne!(moved, script, "the script names the program");
+    yard.write("pond.py", &moved);
     let server = yard.server(&services).start();
     (yard, server)
 }
@@ -98,4 +99,19 @@ fn a_visitor_clicks_a_service_paints_with_the_mouse_and_leaves_nothing_behind() 
     browser.close_page();
     yard.wait_empty(Duration::from_secs(2));
     yard::wait_state(&server, "Pond", 0, "free", DEADLINE);
+}
+
+#[test]
+fn the_same_program_is_started_by_a_script() {
+    let (yard, server) = example();
+    let token = yard::reserve(&server, "Pond by script", "colour=red");
+    let mut ws = yard::open(&server, &token);
+    let first = ws.next_answering().expect("the first picture").payload;
+    assert_eq!(first.get(..4), Some(&[1, 64, 0, 200][..]), "width and height");
+    drop(ws);
+    yard.wait_empty(DEADLINE);
+    let token = yard::reserve(&server, "Pond by script", "colour=pink");
+    let (_, code, reason) = yard::open(&server, &token).drain();
+    assert_eq!(code, 1011);
+    assert!(reason.contains("there is no pink water"), "{reason}");
 }

@@ -88,8 +88,8 @@ fn use_buttons(browser: &mut Browser, server: &Server, query: &str) {
         click(browser, "reserve");
         browser.wait_for(&summary(busy), DEADLINE);
     }
-    let states = status(server)[0]["instances"].as_array().unwrap().iter().map(|slot| slot["state"].clone()).collect();
-    assert_eq!(Value::Array(states), json!(["reserved", "reserved"]));
+    let phases = status(server)[0]["instances"].as_array().unwrap().iter().map(|slot| slot["state"].clone()).collect();
+    assert_eq!(Value::Array(phases), json!(["reserved", "reserved"]));
     browser.wait_for(&format!("{}.length === 2", buttons("release")), DEADLINE);
     // A third one cannot be had, and the page says why.
     browser.eval("window.said = []");
