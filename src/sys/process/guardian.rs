@@ -1,6 +1,6 @@
 //! The helper that ends what we have started when we are killed before we could do it.
 //!
-//! One process per server, started by it: our own program with [`ARGUMENT`], in a session of its own, deaf to the signals
+//! One process per server, started by it: our own program with a hidden argument, in a session of its own, deaf to the signals
 //! that a terminal or a service manager sends to everybody. It reads from a pipe which trees there are; the end of the
 //! pipe tells it that the server is gone, however that came about. `PR_SET_PDEATHSIG` of `prctl(2)` would reach the child
 //! alone and no further, and it follows the thread that made the child, not the process.
