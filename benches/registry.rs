@@ -1,4 +1,4 @@
-//! How many reservations the registry makes and frees in a second, asked by four threads at once.
+//! How many reservations the registry makes and frees in a second, asked by one and by many threads at once.
 //!
 //! `cargo bench --bench registry`. What is counted are pairs: reserve, wait for the token, release, wait for the answer.
 #![allow(clippy::unwrap_used, reason = "a panic ends a benchmark, and nothing here comes from outside")]
@@ -14,7 +14,8 @@ use berth::websocketserver::registry_alone;
 use berth::websocketserver::services::Services;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
-const THREADS: u64 = 4;
+/// Threads that ask; a server has one per connection.
+const THREADS: [u64; 3] = [1, 4, 64];
 
 fn registry() -> Handle {
     let words = ["0", "--local_session", "envision", "100"];
@@ -26,12 +27,12 @@ fn registry() -> Handle {
 }
 
 /// The time that `pairs` take, shared among the threads.
-fn measure(registry: &Handle, pairs: u64) -> Duration {
-    let start = Barrier::new(usize::try_from(THREADS).unwrap() + 1);
+fn measure(registry: &Handle, threads: u64, pairs: u64) -> Duration {
+    let start = Barrier::new(usize::try_from(threads).unwrap() + 1);
     thread::scope(|scope| {
-        for number in 0..THREADS {
+        for number in 0..threads {
             let (registry, start) = (registry.clone(), &start);
-            let share = pairs / THREADS + u64::from(number < pairs % THREADS);
+            let share = pairs / threads + u64::from(number < pairs % threads);
             scope.spawn(move || {
                 start.wait();
                 for _ in 0..share {
@@ -50,9 +51,11 @@ fn pairs(criterion: &mut Criterion) {
     let registry = registry();
     let mut group = criterion.benchmark_group("registry");
     group.throughput(Throughput::Elements(1)).measurement_time(Duration::from_secs(5));
-    group.bench_function("reserve and release, 4 threads", |bencher| {
-        bencher.iter_custom(|pairs| measure(&registry, pairs));
-    });
+    for threads in THREADS {
+        group.bench_function(format!("reserve and release, {threads} threads"), |bencher| {
+            bencher.iter_custom(|pairs| measure(&registry, threads, pairs));
+        });
+    }
     group.finish();
 }
 

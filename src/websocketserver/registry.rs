@@ -8,10 +8,10 @@ pub(crate) mod state;
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use crossbeam_channel::{Receiver, Sender, after, bounded, never, select_biased};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use super::launch::{self, Context, Report, Running, Started};
 use super::metrics::Metrics;
@@ -26,8 +26,8 @@ pub(crate) use state::{Phase, Rules};
 /// Messages that may wait. Senders wait for room, the registry never waits for them.
 const INBOX: usize = 1_024;
 
-/// A launch makes three reports at most, and a slot has one launch at a time: there is always room for a report.
-const REPORTS_PER_SLOT: usize = 3;
+/// Messages that are taken between two looks at deadlines and reports.
+const BATCH: usize = 256;
 /// Deadlines are looked at this often at least, whatever the clock does.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
@@ -65,7 +65,12 @@ enum Message {
     Unclaim(ClaimId),
     Status { reply: Sender<Vec<Vec<InstanceStatus>>> },
     ShutDown { done: Sender<()> },
+    Report(LaunchId, Report),
 }
+
+/// Reports for which the inbox had no room. A launch that fails at once reports on the registry's own thread, which must
+/// not wait for itself. There are few: a launch makes three at most, and a slot has one launch at a time.
+type Overflow = Arc<Mutex<Vec<(LaunchId, Report)>>>;
 
 /// Asks the registry. Clones ask the same one.
 #[derive(Clone)]
@@ -85,9 +90,7 @@ pub(super) fn start(
 ) -> io::Result<Handle> {
     let services: Arc<Vec<_>> = Arc::new(services.iter().cloned().collect());
     let counts: Vec<u32> = services.iter().map(|service| service.count).collect();
-    let slots = counts.iter().map(|&count| count as usize).sum::<usize>();
     let (sender, inbox) = bounded(INBOX);
-    let (reports, reported) = bounded(REPORTS_PER_SLOT * slots.max(1));
     let actor = Actor {
         state: State::new(rules, &counts),
         services,
@@ -96,11 +99,12 @@ pub(super) fn start(
         began: HashMap::new(),
         cells: HashMap::new(),
         running: HashMap::new(),
-        reports,
+        reports: sender.clone(),
+        overflow: Overflow::default(),
         next_claim: 0,
         ending: None,
     };
-    thread::spawn("registry", move || actor.run(&inbox, &reported))?;
+    thread::spawn("registry", move || actor.run(&inbox))?;
     Ok(Handle { inbox: sender })
 }
 
@@ -150,11 +154,6 @@ impl Handle {
     }
 }
 
-enum Event {
-    Asked(Message),
-    Reported(LaunchId, Report),
-}
-
 struct Actor {
     state: State<Started>,
     services: Arc<Vec<Arc<ServiceSpec>>>,
@@ -165,23 +164,24 @@ struct Actor {
     began: HashMap<(usize, u32), Instant>,
     cells: HashMap<ClaimId, Arc<Cell>>,
     running: HashMap<LaunchId, Running>,
-    reports: Sender<(LaunchId, Report)>,
+    reports: Sender<Message>,
+    overflow: Overflow,
     next_claim: ClaimId,
     ending: Option<Sender<()>>,
 }
 
 impl Actor {
-    fn run(mut self, inbox: &Receiver<Message>, reported: &Receiver<(LaunchId, Report)>) {
+    fn run(mut self, inbox: &Receiver<Message>) {
         loop {
-            let event = self.next_event(inbox, reported);
-            // On a busy channel a deadline is never reported, so the clock is looked at after every event.
+            let wait = self.state.next_deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let message = inbox.recv_timeout(wait.map_or(LONGEST_WAIT, |wait| wait.min(LONGEST_WAIT))).ok();
+            // On a busy channel a deadline is never reported, so the clock is looked at after every wait.
             let now = Instant::now();
             self.state.expire(now);
-            match event {
-                Some(Event::Asked(message)) => self.handle(now, message),
-                Some(Event::Reported(launch, report)) => self.report(launch, report),
-                None => {}
-            }
+            // Many ask at once when there is much to do: they share the look at clock, deadlines and effects.
+            message.into_iter().chain(inbox.try_iter().take(BATCH)).for_each(|message| self.handle(now, message));
+            let late = std::mem::take(&mut *self.overflow.lock().unwrap_or_else(PoisonError::into_inner));
+            late.into_iter().for_each(|(launch, report)| self.report(launch, report));
             for effect in self.state.take_effects() {
                 self.apply(effect);
             }
@@ -191,23 +191,6 @@ impl Actor {
                 let _ = done.send(());
                 return;
             }
-        }
-    }
-
-    /// Waits for a message, a report, or the next deadline.
-    fn next_event(&self, inbox: &Receiver<Message>, reported: &Receiver<(LaunchId, Report)>) -> Option<Event> {
-        // Most of the time there is a message, and a look is cheaper than a wait for several things.
-        if reported.is_empty()
-            && let Ok(message) = inbox.try_recv()
-        {
-            return Some(Event::Asked(message));
-        }
-        let wait = self.state.next_deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let timer = wait.map_or_else(never, |wait| after(wait.min(LONGEST_WAIT)));
-        select_biased! {
-            recv(reported) -> report => report.ok().map(|(launch, report)| Event::Reported(launch, report)),
-            recv(inbox) -> message => message.ok().map(Event::Asked),
-            recv(timer) -> _ => None,
         }
     }
 
@@ -233,6 +216,7 @@ impl Actor {
                 self.state.unclaim(now, claim);
             }
             Message::Status { reply } => drop(reply.send(self.status(now))),
+            Message::Report(launch, report) => self.report(launch, report),
             Message::ShutDown { done } => {
                 self.ending = Some(done);
                 self.state.shut_down();
@@ -264,9 +248,8 @@ impl Actor {
                 self.metrics.launch(&spec.name, "started");
                 self.began.insert((service, index), Instant::now());
                 let order = launch::Order { launch, spec: Arc::clone(spec), index, token, options };
-                let reports = self.reports.clone();
-                // There is room, see above; a report to a registry that has ended is of no interest.
-                let report = move |report| drop(reports.try_send((launch, report)));
+                let (reports, overflow) = (self.reports.clone(), Arc::clone(&self.overflow));
+                let report = move |report| tell(&reports, &overflow, launch, report);
                 self.running.insert(launch, launch::start(order, context, report));
             }
             Effect::Stop { launch } => {
@@ -340,6 +323,15 @@ impl Actor {
                 }
             })
             .collect()
+    }
+}
+
+/// Reports without waiting. A report to a registry that has ended is of no interest.
+fn tell(reports: &Sender<Message>, overflow: &Overflow, launch: LaunchId, report: Report) {
+    if let Err(TrySendError::Full(Message::Report(launch, report))) = reports.try_send(Message::Report(launch, report))
+    {
+        // A full inbox means that the registry looks at the overflow very soon.
+        overflow.lock().unwrap_or_else(PoisonError::into_inner).push((launch, report));
     }
 }
 
