@@ -6,9 +6,10 @@
 //! listen: from the moment they do to their first byte here.
 #![allow(clippy::unwrap_used, reason = "a panic ends a benchmark, and nothing here comes from outside")]
 #![allow(clippy::indexing_slicing, clippy::print_stdout, reason = "a benchmark prints its results")]
+#![allow(clippy::cast_precision_loss, reason = "three digits are shown")]
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
@@ -129,8 +130,12 @@ fn first_byte_after_listen(port: u16) -> Duration {
     Duration::from_nanos(here.saturating_sub(u64::from_be_bytes(began.try_into().unwrap())))
 }
 
+fn connect(port: u16) -> TcpStream {
+    TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), Duration::from_secs(10)).unwrap()
+}
+
 fn call(port: u16, path: &str) -> Value {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut stream = connect(port);
     write!(stream, "GET /v1/{path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
@@ -154,7 +159,7 @@ fn release(port: u16, token: &str) {
 
 /// A websocket that is open.
 fn open(port: u16, token: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut stream = connect(port);
     let lines = "Host: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
     write!(stream, "GET /?token={token} HTTP/1.1\r\n{lines}\r\n\r\n").unwrap();

@@ -181,7 +181,9 @@ impl Actor {
             // Many ask at once when there is much to do: they share the look at clock, deadlines and effects.
             message.into_iter().chain(inbox.try_iter().take(BATCH)).for_each(|message| self.handle(now, message));
             let late = std::mem::take(&mut *self.overflow.lock().unwrap_or_else(PoisonError::into_inner));
-            late.into_iter().for_each(|(launch, report)| self.report(launch, report));
+            for (launch, report) in late {
+                self.report(launch, report);
+            }
             for effect in self.state.take_effects() {
                 self.apply(effect);
             }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use signal_hook::consts::SIGTERM;
 use signal_hook::iterator::Signals;
 
+use crate::support::stream::tcp;
 use crate::support::wait::{pace, spawn};
 
 /// Its command line in a configuration. Words without a dash are names of tests to libtest, and of none here.
@@ -28,7 +29,7 @@ fn word(name: &str) -> Option<String> {
 fn play(port: u16, mode: &str) {
     match mode {
         "die" => {
-            eprintln!("there is no fuel");
+            let _ = writeln!(std::io::stderr(), "there is no fuel");
             process::exit(3);
         }
         "never" => pace(Duration::from_secs(1_000)),
@@ -71,7 +72,7 @@ fn it_greets_and_sends_back() {
         return play(port.parse().unwrap(), &mode);
     }
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let mut stream = tcp(listener.local_addr().unwrap().port());
     spawn("application", move || serve(&listener));
     writeln!(stream, "hello").unwrap();
     let lines: Vec<String> = BufReader::new(stream).lines().take(2).map(Result::unwrap).collect();
