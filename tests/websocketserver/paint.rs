@@ -110,6 +110,8 @@ fn the_same_program_is_started_by_a_script() {
     assert_eq!(first.get(..4), Some(&[1, 64, 0, 200][..]), "width and height");
     drop(ws);
     yard.wait_empty(DEADLINE);
+    // The slot is free a moment after the last process is gone.
+    yard::wait_state(&server, "Pond by script", 0, "free", DEADLINE);
     let token = yard::reserve(&server, "Pond by script", "colour=pink");
     let (_, code, reason) = yard::open(&server, &token).drain();
     assert_eq!(code, 1011);
