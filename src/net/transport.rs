@@ -144,7 +144,32 @@ impl Transport {
     /// # Errors
     /// The connection is lost, nothing may be written any more, or `watch` gave up; the connection is of no use then.
     pub fn write_all(&self, parts: [&[u8]; 2], last: bool, watch: Watch<'_>) -> io::Result<()> {
-        let mut outbox = self.lock();
+        self.write_holding(self.lock(), parts, last, watch)
+    }
+
+    /// Writes the frame that `next` chooses, waiting for the peer; nothing else is written between choice and frame.
+    /// It also says whether nothing may follow. False when it chooses none.
+    ///
+    /// # Errors
+    /// As for [`Transport::write_all`].
+    pub fn write_chosen<F>(&self, next: F, watch: Watch<'_>) -> io::Result<bool>
+    where
+        F: FnOnce() -> Option<(Vec<u8>, bool)>,
+    {
+        let outbox = self.lock();
+        match next() {
+            Some((frame, last)) => self.write_holding(outbox, [&frame, &[]], last, watch).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn write_holding(
+        &self,
+        mut outbox: MutexGuard<'_, Outbox>,
+        parts: [&[u8]; 2],
+        last: bool,
+        watch: Watch<'_>,
+    ) -> io::Result<()> {
         if outbox.closed {
             return Err(io::ErrorKind::BrokenPipe.into());
         }

@@ -7,6 +7,7 @@ use crate::support::backend::{Backend, each_read};
 use crate::support::cycle::Cycle;
 use crate::support::random::{Digest, Random};
 use crate::support::server::Server;
+use crate::support::stream::Conn;
 use crate::support::wait::spawn;
 use crate::support::ws::{BINARY, CLOSE, CONTINUATION, Frame, Length, PING, PONG, TEXT, Ws};
 
@@ -158,8 +159,18 @@ fn nothing_after_a_close_frame_is_read() {
     assert_eq!(backend.received(), Digest::of(b"before"));
 }
 
-/// Sends `pings` while `down` bytes come down; when `late`, they are all sent before the first byte is read.
-fn survives_pings(pings: u32, down: u64, late: bool) {
+/// When a client reads.
+#[derive(PartialEq)]
+enum Reads {
+    AtOnce,
+    /// Little at a time, so that the line is full again and again.
+    Slowly,
+    /// Not before all pings are sent.
+    Late,
+}
+
+/// Sends `pings` while `down` bytes come down.
+fn survives_pings(pings: u32, down: u64, reads: &Reads) {
     let block: Arc<[u8]> = Random::new(32).vec(1 << 20).into();
     let mut cycle = Cycle::new(Arc::clone(&block));
     let backend = Backend::once(move |stream| {
@@ -168,7 +179,11 @@ fn survives_pings(pings: u32, down: u64, late: bool) {
         each_read(stream, |_| (&mut &*stream).write_all(b"!")).unwrap();
     });
     let server = Server::start(&[backend.args().as_slice(), &["--heartbeat".to_owned(), "0".to_owned()]].concat());
-    let mut ws = Ws::connect(server.ws_port());
+    let conn = Conn::plain(server.ws_port());
+    if *reads == Reads::Slowly {
+        rustix::net::sockopt::set_socket_recv_buffer_size(conn.socket(), 128 * 1024).unwrap();
+    }
+    let mut ws = Ws::open(conn, "/").unwrap();
     let mut writer = ws.try_clone();
     let mut storm = move || {
         let payload = |n: u32| [n.to_be_bytes().as_slice(), &[7; 100]].concat();
@@ -177,7 +192,7 @@ fn survives_pings(pings: u32, down: u64, late: bool) {
             writer.send_all(&frames);
         }
     };
-    let sender = if late {
+    let sender = if *reads == Reads::Late {
         storm();
         server.wait_rest();
         None
@@ -206,15 +221,20 @@ fn survives_pings(pings: u32, down: u64, late: bool) {
 
 #[test]
 fn the_last_of_ten_thousand_pings_is_answered_while_data_flows() {
-    survives_pings(10_000, 16 << 20, false);
+    survives_pings(10_000, 16 << 20, &Reads::AtOnce);
 }
 
 #[test]
 fn the_last_of_ten_thousand_pings_is_answered_to_a_client_that_reads_late() {
-    survives_pings(10_000, 16 << 20, true);
+    survives_pings(10_000, 16 << 20, &Reads::Late);
+}
+
+#[test]
+fn pongs_keep_their_order_on_a_line_that_is_full_again_and_again() {
+    survives_pings(100_000, 16 << 20, &Reads::Slowly);
 }
 
 #[test]
 fn the_last_of_many_pings_is_answered_when_the_line_was_full_of_pongs() {
-    survives_pings(200_000, 0, true);
+    survives_pings(200_000, 0, &Reads::Late);
 }

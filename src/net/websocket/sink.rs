@@ -66,10 +66,10 @@ impl Sink {
         // What came up meanwhile goes right behind. This thread may wait; when a full line keeps a signal back and
         // nothing more comes from the backend, nobody else would send it.
         while !self.send_slots()? {
-            let Some((signal, last)) = self.lock().take() else {
+            // Chosen under the outbox lock, or a newer pong could overtake.
+            if !self.transport.write_chosen(|| self.lock().take(), watch)? {
                 break;
-            };
-            self.transport.write_all([&signal, &[]], last, watch)?;
+            }
         }
         Ok(())
     }
