@@ -104,8 +104,11 @@ fn stops_in_the_middle(door: &Door, mut server: Server, mixed: &Mixed, ask: impl
     assert!(began.elapsed() < STOP, "{:?}", began.elapsed());
     assert!(status.success(), "{status}");
     server.wait_log("] stopped", DEADLINE);
-    let cut = server.log().lines().find_map(|line| Some(line.split_once(" connections did not end")?.0.to_owned()));
-    assert!(cut.is_none_or(|line| line.ends_with(" 1") || line.ends_with(" 2")), "only the stuck ones are cut");
+    let log = server.log();
+    let cut = log.lines().find_map(|line| line.split_once(" connections did not end")?.0.rsplit(' ').next());
+    let cut: usize = cut.map_or(0, |count| count.parse().unwrap());
+    // Two are stuck. Another one may be slow: the kernel opens the window of a socket shut for reading by timers only.
+    assert!(cut <= 3, "{cut} connections were cut");
     // A queue that nobody read ends in an end too, when it is read.
     mixed.read.send(()).unwrap();
     mixed.backend.wait_ended(BUSY + 2);
