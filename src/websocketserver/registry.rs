@@ -184,9 +184,7 @@ impl Actor {
             for (launch, report) in late {
                 self.report(launch, report);
             }
-            for effect in self.state.take_effects() {
-                self.apply(effect);
-            }
+            self.apply_effects();
             if self.state.is_idle()
                 && let Some(done) = self.ending.take()
             {
@@ -232,11 +230,19 @@ impl Actor {
             Report::Exited { reason, failed } => self.state.exited(launch, &reason, failed),
             Report::Gone => {
                 self.running.remove(&launch);
+                // An epitaph of the same batch has to be known before its tunnels are let go.
+                self.apply_effects();
                 for cell in self.state.claims_of(launch).iter().filter_map(|claim| self.cells.get(claim)) {
                     cell.abandon();
                 }
                 self.state.gone(launch);
             }
+        }
+    }
+
+    fn apply_effects(&mut self) {
+        for effect in self.state.take_effects() {
+            self.apply(effect);
         }
     }
 
