@@ -23,6 +23,9 @@ pub use engine::Acceptor;
 /// The state of a TLS connection on this platform.
 pub(crate) type TlsSession = session::TlsSession<engine::Engine>;
 
+/// First byte of a TLS client (RFC 8446 section 5.1: record type handshake).
+pub(crate) const TLS_HANDSHAKE: u8 = 0x16;
+
 /// PEM files of a server certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {

@@ -8,6 +8,7 @@ use crossbeam_channel::{Sender, bounded};
 use rustix::net::{RecvFlags, recv};
 
 use crate::net::http::response::{Context, Response};
+use crate::net::tls::TLS_HANDSHAKE;
 use crate::net::transport::Transport;
 use crate::sys::thread;
 
@@ -16,8 +17,6 @@ use crate::sys::thread;
 const QUEUE: usize = 8;
 /// What each step of a refusal may cost the thread that refuses.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// First byte of a TLS client, who could not read the answer.
-const TLS_HANDSHAKE: u8 = 0x16;
 
 /// A thread that answers 503, so that the acceptor waits for nobody.
 pub(super) struct Refusals {
@@ -46,6 +45,7 @@ fn refuse(socket: TcpStream, extra: &[(String, String)]) -> io::Result<()> {
     socket.set_write_timeout(Some(PATIENCE))?;
     let mut first = [0];
     recv(&socket, &mut first, RecvFlags::PEEK)?;
+    // A TLS client could not read the answer.
     if first == [TLS_HANDSHAKE] {
         return Ok(());
     }

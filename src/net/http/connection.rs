@@ -13,7 +13,7 @@ use super::request::{Head, HeadError, HeadReader};
 use super::response::{Context, Response};
 use crate::net::acceptor::Accepted;
 use crate::net::live::{Endable, Permit};
-use crate::net::tls::TlsSource;
+use crate::net::tls::{TLS_HANDSHAKE, TlsSource};
 use crate::net::transport::{Transport, retry, timed_out};
 use crate::net::websocket::handshake::Handshake;
 use crate::net::websocket::sink::Sink;
@@ -28,8 +28,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 /// How long the rest of a refused request is read and dropped, so that the answer is not lost in a reset.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
-/// First byte of a TLS client (RFC 8446 section 5.1: record type handshake).
-const TLS_HANDSHAKE: u8 = 0x16;
 
 /// One request.
 pub struct Request<'a> {
