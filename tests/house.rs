@@ -43,8 +43,9 @@ fn used_rooms(text: &str) -> Vec<String> {
 fn may_use(from: &str, to: &str) -> bool {
     match from {
         "bin" | "lib" => true,
-        "cli" => ["cli", "websocketserver", "net", "sys"].contains(&to),
+        "cli" => ["cli", "websocketserver", "scalesocket", "net", "sys"].contains(&to),
         "websocketserver" => ["websocketserver", "net", "sys"].contains(&to),
+        "scalesocket" => ["scalesocket", "net", "sys"].contains(&to),
         "net" => ["net", "sys"].contains(&to),
         "sys" => to == "sys",
         unknown => panic!("src/{unknown} is a room that tests/house.rs does not know"),
