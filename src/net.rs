@@ -2,6 +2,7 @@
 
 pub mod acceptor;
 pub mod backend;
+pub mod buffer;
 pub mod http;
 pub mod live;
 pub mod tls;

@@ -4,7 +4,6 @@ pub mod ansys;
 pub mod config;
 pub mod launch;
 mod metrics;
-mod origin;
 pub mod registry;
 mod rest;
 mod route;
@@ -26,7 +25,7 @@ use crate::net::http::connection::{self, Answer, Request, Service};
 use crate::net::http::response::Response;
 use crate::net::live::Live;
 use crate::net::tls::TlsSource;
-use crate::net::websocket::handshake;
+use crate::net::websocket::handshake::{self, Protocols};
 use crate::sys::limits;
 use crate::sys::logging::{LogControl, START};
 use crate::sys::process;
@@ -239,7 +238,7 @@ impl Service for Port {
 
 impl Port {
     fn websocket(&self, request: &Request<'_>) -> Answer {
-        let handshake = match handshake::check(request.head) {
+        let handshake = match handshake::check(request.head, Protocols::Binary) {
             Ok(handshake) => handshake,
             Err(refusal) => return (*refusal).into(),
         };

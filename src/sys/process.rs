@@ -13,6 +13,7 @@ mod child;
 pub mod guardian;
 pub mod ladder;
 pub mod output;
+pub mod printed;
 mod run;
 mod table;
 mod tree;
@@ -26,6 +27,7 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
 use std::mem;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -34,6 +36,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{
     Pid, Resource, Rlimit, WaitId, WaitIdOptions, WaitIdStatus, getpid, getrlimit, prlimit, set_child_subreaper, waitid,
 };
@@ -200,6 +203,14 @@ impl Drop for Processes {
             guardian.dismiss(&self.shared);
         }
     }
+}
+
+/// Makes reads from `file`, or writes to it, return at once.
+///
+/// # Errors
+/// The descriptor is of no use.
+pub fn do_not_block(file: impl AsFd) -> io::Result<()> {
+    Ok(fcntl_setfl(&file, fcntl_getfl(&file)? | OFlags::NONBLOCK)?)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
