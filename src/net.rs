@@ -8,4 +8,5 @@ pub mod live;
 pub mod tls;
 pub mod transport;
 pub mod tunnel;
+pub mod upkeep;
 pub mod websocket;

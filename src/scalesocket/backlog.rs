@@ -215,14 +215,16 @@ impl<O: Outlet> Backlog<O> {
         state.unwrap_or_else(PoisonError::into_inner).0.over
     }
 
-    /// Waits until there may be room, or nothing is taken any more; at most `time`.
-    pub(super) fn wait_for_room(self: &Arc<Self>, time: Duration) {
+    /// Waits until something of what waits was taken, or nothing will be any more; at most `time`. False when that has
+    /// passed.
+    pub(super) fn wait_for_room(self: &Arc<Self>, time: Duration) -> bool {
         let state = self.lock();
         if state.waiting < self.limit || state.ending || state.over {
-            return;
+            return true;
         }
-        let (state, _) = self.freed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner);
+        let (state, wait) = self.freed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner);
         self.go_on(state);
+        !wait.timed_out()
     }
 
     /// Sees that somebody sees to what waits. A thread that could not be made is tried again here.

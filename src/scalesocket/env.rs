@@ -88,7 +88,9 @@ pub(super) fn fill_in(template: &str, id: u32, visit: &Visit, json: bool) -> Str
 fn values(id: u32, visit: &Visit) -> HashMap<String, String> {
     let parameters = query::parse(&visit.query).into_iter();
     let mut values: HashMap<String, String> = parameters
-        .map(|(name, value)| (format!("QUERY_{}", name.to_uppercase()), utf8_percent_encode(&value, ESCAPED).to_string()))
+        .map(|(name, value)| {
+            (format!("QUERY_{}", name.to_uppercase()), utf8_percent_encode(&value, ESCAPED).to_string())
+        })
         .collect();
     // These names count before a parameter called `string`.
     values.insert("QUERY_STRING".to_owned(), visit.query.clone());

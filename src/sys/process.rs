@@ -60,9 +60,13 @@ const REAP_EVERY: Duration = Duration::from_millis(500);
 pub struct Spawn {
     /// The program (a path, or a name that PATH knows) and its arguments.
     pub argv: Vec<OsString>,
+    /// What it is to think its name is (`argv[0]`); `None` is the program as given.
+    pub name: Option<OsString>,
     /// Working directory; `None` is ours.
     pub cwd: Option<PathBuf>,
-    /// Additions to our environment.
+    /// Whether it gets our environment.
+    pub inherits: bool,
+    /// Additions to that.
     pub env: Vec<(OsString, OsString)>,
     /// Variables of ours that it must not see.
     pub unset: Vec<OsString>,
@@ -92,7 +96,9 @@ impl Spawn {
     pub fn new(argv: Vec<OsString>) -> Self {
         Self {
             argv,
+            name: None,
             cwd: None,
+            inherits: true,
             env: Vec::new(),
             unset: Vec::new(),
             stdin: Stdio::null(),
@@ -293,6 +299,12 @@ fn command(spawn: Spawn) -> io::Result<Command> {
     let mut words = spawn.argv.into_iter();
     let program = words.next().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no program is named"))?;
     let mut command = Command::new(program);
+    if let Some(name) = spawn.name {
+        command.arg0(name);
+    }
+    if !spawn.inherits {
+        command.env_clear();
+    }
     command.args(words).envs(spawn.env).stdin(spawn.stdin).stdout(spawn.stdout).stderr(spawn.stderr);
     for name in spawn.unset {
         command.env_remove(name);
