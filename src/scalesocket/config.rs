@@ -11,6 +11,7 @@ use crate::sys::logging::LogConfig;
 
 /// Everything `scalesocket` is told at start.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Config {
     /// `<CMD>`: a name that the child's PATH knows, or a path. Not looked at before it is needed.
     pub command: OsString,

@@ -2,9 +2,32 @@
 //!
 //! Pure: no sockets, no clocks. Whatever bytes come in, in whatever splits, there is never a panic and never a stall.
 
+//!
+//! A message is copied once, from what was read into the [`Batch`] that every member's socket is then written from; a
+//! long one is collected where its batch will be, and not copied at all.
+
 use serde_json::Value;
 
-use super::config::{CacheConfig, DataConfig};
+use super::config::{CacheConfig, DataConfig, FrameMode, Split};
+use binary::Frames;
+use items::Items;
+use separators::Separators;
+use voice::Voice;
+
+mod binary;
+mod items;
+mod json;
+mod partial;
+mod separators;
+mod tagger;
+#[cfg(test)]
+mod tests;
+mod voice;
+
+pub use tagger::Tagger;
+
+/// Longest message of a command: a bound on memory, far above what a page can make use of.
+const LONGEST_MESSAGE: usize = 256 * 1024 * 1024;
 
 /// Whom a message is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +64,8 @@ pub enum Said {
     Metadata(Value),
 }
 
-/// What was left out or repaired, for the log.
+/// What was left out or repaired, for the log. About the command's output each kind is told once in a stream, so that
+/// junk does not fill the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint(pub String);
 
@@ -60,51 +84,73 @@ pub enum Kind {
 
 /// Turns the command's bytes into messages, whatever the splits.
 #[derive(Debug)]
-pub struct Unframer {}
+pub struct Unframer {
+    source: Source,
+    voice: Voice,
+}
+
+/// Where a message ends.
+#[derive(Debug)]
+enum Source {
+    /// At a separator.
+    Items(Items),
+    /// With what was read.
+    Chunks,
+    /// Where its header says.
+    Frames(Frames),
+}
+
+/// Where messages and complaints go.
+struct Out<'a> {
+    said: &'a mut Vec<Said>,
+    complaints: &'a mut Vec<Complaint>,
+}
+
+impl Out<'_> {
+    fn complain(&mut self, complaint: impl Into<String>) {
+        self.complaints.push(Complaint(complaint.into()));
+    }
+}
 
 impl Unframer {
     /// At the beginning of a stream.
-    pub fn new(_data: &DataConfig, _cache: Option<CacheConfig>) -> Self {
-        Self {}
+    pub fn new(data: &DataConfig, cache: Option<CacheConfig>) -> Self {
+        let separators = Separators::new(&data.split);
+        let json = data.server_frame == Some(FrameMode::Json);
+        Self {
+            source: match (data.server_frame, separators) {
+                (Some(FrameMode::Binary), separators) => Source::Frames(Frames::new(data.byte_order, separators)),
+                (_, Some(separators)) => Source::Items(Items::new(separators, data.split == Split::Lines)),
+                (_, None) => Source::Chunks,
+            },
+            voice: Voice::new(data.split != Split::Binary, json.then_some(data.json_keys), cache),
+        }
     }
 
     /// Takes what was read; complete messages go to `said`, what was left out or repaired to `complaints`.
     ///
+    /// Messages are added to the last batch in `said` when they are for the same recipient.
+    ///
     /// # Errors
-    /// The stream cannot be understood from here on.
-    pub fn feed(
-        &mut self,
-        _bytes: &[u8],
-        _said: &mut Vec<Said>,
-        _complaints: &mut Vec<Complaint>,
-    ) -> Result<(), Broken> {
+    /// The stream cannot be understood from here on. What was said before stands.
+    pub fn feed(&mut self, bytes: &[u8], said: &mut Vec<Said>, complaints: &mut Vec<Complaint>) -> Result<(), Broken> {
+        let mut out = Out { said, complaints };
+        match &mut self.source {
+            Source::Items(items) => items.feed(bytes, &mut self.voice, &mut out)?,
+            Source::Chunks if bytes.is_empty() => {}
+            Source::Chunks => self.voice.say(bytes, &mut out),
+            Source::Frames(frames) => frames.feed(bytes, &mut self.voice, &mut out)?,
+        }
         Ok(())
     }
 
     /// The stream has ended: what is complete without a separator is said too.
-    pub fn finish(&mut self, _said: &mut Vec<Said>, _complaints: &mut Vec<Complaint>) {}
-}
-
-/// Turns members' messages into bytes for the command.
-#[derive(Debug)]
-pub struct Tagger {}
-
-impl Tagger {
-    /// As the command line has it.
-    pub fn new(_data: &DataConfig) -> Self {
-        Self {}
-    }
-
-    /// The bytes for a message of member `id`.
-    ///
-    /// # Errors
-    /// The message is not what the framing asks for, and is left out.
-    pub fn tag(&self, _id: u32, _kind: Kind, message: Vec<u8>) -> Result<Vec<u8>, Complaint> {
-        Ok(message)
-    }
-
-    /// The bytes for a message of our own (`--joinmsg`, `--leavemsg`), which is never framed.
-    pub fn plain(&self, text: String) -> Vec<u8> {
-        text.into_bytes()
+    pub fn finish(&mut self, said: &mut Vec<Said>, complaints: &mut Vec<Complaint>) {
+        let mut out = Out { said, complaints };
+        match &mut self.source {
+            Source::Items(items) => items.finish(&mut self.voice, &mut out),
+            Source::Chunks => {}
+            Source::Frames(frames) => frames.finish(&mut out),
+        }
     }
 }
