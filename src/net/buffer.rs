@@ -47,10 +47,15 @@ impl Buffer {
         }
     }
 
+    /// Whether it has grown.
+    pub fn is_large(&self) -> bool {
+        self.bytes.len() > SMALL + self.reserve
+    }
+
     /// Gives the large buffer back.
     pub fn shrink(&mut self) {
         self.small_reads = 0;
-        if self.bytes.len() > SMALL + self.reserve {
+        if self.is_large() {
             self.bytes = vec![0; SMALL + self.reserve];
         }
     }

@@ -33,6 +33,11 @@ impl Parcel {
         Self { bytes: Arc::new(bytes), from, begun: false }
     }
 
+    /// Nothing, but what the outlet keeps has to follow.
+    fn kept() -> Self {
+        Self { begun: true, ..Self::new(Vec::new(), 0) }
+    }
+
     fn bytes(&self) -> &[u8] {
         self.bytes.get(self.from..).unwrap_or_default()
     }
@@ -44,7 +49,7 @@ impl Parcel {
 
     fn without(mut self, count: usize) -> Self {
         self.from += count;
-        self.begun = count > 0;
+        self.begun |= count > 0;
         self
     }
 }
@@ -133,7 +138,22 @@ impl<O: Outlet> Backlog<O> {
             outlet.finish();
             return;
         }
-        state.outlet = Some(outlet);
+        state.outlet = Some(Arc::clone(&outlet));
+        // What goes at once needs no thread here either.
+        while let Some(first) = state.queue.pop_front() {
+            state.waiting -= first.len();
+            let offer = if first.len() <= AT_ONCE { outlet.offer(first.bytes()) } else { Ok(Offer::Part(0)) };
+            let rest = match offer {
+                Ok(Offer::All) => continue,
+                Ok(Offer::Part(count)) => first.without(count),
+                Ok(Offer::Kept) => Parcel::kept(),
+                Err(_) => return self.break_off(state),
+            };
+            state.waiting += rest.len();
+            state.queue.push_front(rest);
+            break;
+        }
+        self.freed.notify_all();
         self.go_on(state);
     }
 
@@ -157,7 +177,7 @@ impl<O: Outlet> Backlog<O> {
             match outlet.offer(rest.bytes()) {
                 Ok(Offer::All) => return Pushed::Taken,
                 Ok(Offer::Part(count)) => rest = rest.without(count),
-                Ok(Offer::Kept) => rest = Parcel { begun: true, ..Parcel::new(Vec::new(), 0) },
+                Ok(Offer::Kept) => rest = Parcel::kept(),
                 Err(_) => {
                     self.break_off(state);
                     return Pushed::Ended;

@@ -37,6 +37,8 @@ const LISTEN: Duration = Duration::from_secs(5);
 const TRY_AGAIN: Duration = Duration::from_millis(20);
 /// How often the room looks around while it waits for its members or for the end of the input.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long the memory for a burst of output is kept.
+const BURST: Duration = Duration::from_secs(1);
 /// How often a command is looked at on kernels that cannot tell of its end.
 const LOOK_FOR_END: Duration = Duration::from_millis(50);
 
@@ -81,6 +83,13 @@ impl Drop for Tenant<'_> {
         self.room.course.given_up.store(true, Ordering::Relaxed);
         self.room.input.abort();
     }
+}
+
+/// What may be looked at without waiting.
+struct Ready {
+    bell: bool,
+    end: bool,
+    output: bool,
 }
 
 struct Session<'a> {
@@ -140,18 +149,23 @@ impl<'a> Session<'a> {
     }
 
     fn run(mut self) {
+        let mut ready = Ready { bell: true, end: true, output: true };
         while !self.is_done() {
-            self.room.pace.bell.mute();
+            if ready.bell {
+                self.room.pace.bell.mute();
+            }
             self.obey();
             self.attach();
-            let heavy = self.listen();
+            let heavy = self.listen(ready.output);
             if let Some(printed) = &mut self.printed {
                 printed.read();
             }
-            self.look_at_child();
+            if ready.end {
+                self.look_at_child();
+            }
             self.go_down();
             if !self.is_done() {
-                self.wait(heavy);
+                ready = self.wait(heavy);
             }
         }
         if let Some(printed) = &mut self.printed {
@@ -221,9 +235,13 @@ impl<'a> Session<'a> {
     }
 
     /// Passes on what the command says, as far as the members take it. True when it has to wait for them.
-    fn listen(&mut self) -> bool {
+    fn listen(&mut self, ready: bool) -> bool {
         if self.from.is_none() || self.must_wait() {
             return self.from.is_some();
+        }
+        // At the very end an empty pipe is as good as an end.
+        if !ready && !self.gone {
+            return false;
         }
         let Some(from) = &self.from else { return false };
         match rustix::io::read(from, self.buffer.space()) {
@@ -240,8 +258,7 @@ impl<'a> Session<'a> {
             }
             // Whoever still holds the pipe is not of the command.
             Err(Errno::AGAIN) if self.gone => self.output_has_ended(),
-            Err(Errno::AGAIN) => self.buffer.shrink(),
-            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN | Errno::INTR) => {}
             Err(_) => self.output_has_ended(),
         }
         false
@@ -331,18 +348,26 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Sleeps until something happens or is due.
-    fn wait(&self, heavy: bool) {
+    /// Sleeps until something happens or is due, and tells what may be looked at without waiting.
+    fn wait(&mut self, heavy: bool) -> Ready {
         let timeout = self.timeout(heavy).and_then(|time| Timespec::try_from(time).ok());
         let end = self.child.handle().filter(|_| !self.ended);
         let from = self.from.as_ref().filter(|_| !heavy).map(AsFd::as_fd);
         let printed = self.printed.as_ref().and_then(Printed::from);
-        let readable = [Some(self.room.pace.bell.as_fd()), end, from, printed].into_iter().flatten();
-        let mut files: Vec<PollFd<'_>> = readable.map(|file| PollFd::from_borrowed_fd(file, PollFlags::IN)).collect();
-        // Whatever it says: everything is looked at again, without waiting.
+        let bell = self.room.pace.bell.as_fd();
+        // What is not watched stands in for itself: the bell is always there.
+        let watched = [Some(bell), end, from, printed].map(|file| file.unwrap_or(bell));
+        let mut files = watched.map(|file| PollFd::from_borrowed_fd(file, PollFlags::IN));
         if poll(&mut files, timeout.as_ref()).is_err() {
             std::thread::yield_now();
         }
+        let quiet = files.iter().all(|file| file.revents().is_empty());
+        if quiet {
+            self.buffer.shrink();
+        }
+        let [bell, end_is_there, output, _] = files.map(|file| !file.revents().is_empty());
+        // Where no handle tells of the end, each look may find it; what was heavy is read as soon as it is not.
+        Ready { bell, end: end_is_there || end.is_none(), output: output || heavy }
     }
 
     fn timeout(&self, heavy: bool) -> Option<Duration> {
@@ -353,7 +378,9 @@ impl<'a> Session<'a> {
         let down = self.descent.as_ref().filter(|_| !self.gone).map(|(_, due)| due.saturating_duration_since(now));
         let look = (heavy || self.emptying.is_some()).then_some(LOOK);
         let end = (self.child.handle().is_none() && !self.ended).then_some(LOOK_FOR_END);
-        [attach, down, look, end].into_iter().flatten().min()
+        // A burst is over when nothing has come for a while.
+        let burst = self.buffer.is_large().then_some(BURST);
+        [attach, down, look, end, burst].into_iter().flatten().min()
     }
 
     /// Nothing is left: those who are still there hear how it ended.
