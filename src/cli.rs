@@ -10,6 +10,7 @@ pub mod clap;
 pub mod error;
 pub mod help;
 pub mod names;
+pub mod scalesocket;
 pub mod table;
 #[cfg(test)]
 mod testing;
