@@ -35,8 +35,8 @@ const CACHE_SIZES: [usize; 3] = [1, 8, 64];
 const VERBOSITY: u8 = 1;
 const MOST_VERBOSE: u8 = 3;
 
-/// Reads a command line, without the program's name. Nothing of the environment counts.
-pub fn parse(args: Vec<OsString>, _env: &[(OsString, OsString)]) -> Result<Parsed, UsageError> {
+/// Reads a command line, without the program's name; nothing of the environment counts.
+pub fn parse(args: Vec<OsString>) -> Result<Parsed, UsageError> {
     let mut words = clap::normalise(&COMMAND, args)?;
     if words.switch("--help") {
         return Ok(Parsed::Help(help::render(&COMMAND)));

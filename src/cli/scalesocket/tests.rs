@@ -52,7 +52,7 @@ fn plain() -> Config {
 fn check(line: &str, change: impl FnOnce(&mut Config)) {
     let mut expected = plain();
     change(&mut expected);
-    match parse(words(line), &[]) {
+    match parse(words(line)) {
         Ok(Parsed::Run(config)) => assert_eq!(*config, expected, "{line}"),
         other => panic!("{line} gives {other:?}"),
     }
@@ -79,7 +79,7 @@ fn the_command_is_one_word_and_its_arguments_stand_behind_two_dashes() {
 #[test]
 fn a_command_may_be_any_bytes() {
     let odd = || OsString::from_vec(b"c\xff".to_vec());
-    let Ok(Parsed::Run(config)) = parse(vec![odd(), "--".into(), odd()], &[]) else { panic!("no configuration") };
+    let Ok(Parsed::Run(config)) = parse(vec![odd(), "--".into(), odd()]) else { panic!("no configuration") };
     assert_eq!((config.command, config.args), (odd(), vec![odd()]));
 }
 
@@ -173,7 +173,7 @@ fn tcp() {
     check("cat --delay=0.5", |c| c.attach_delay = second / 2);
     check("cat --tcpports 1:65535", |c| c.tcp_ports = 1..65535);
     check("cat --tcpports 7:7", |c| c.tcp_ports = 7..7);
-    let Ok(Parsed::Run(reversed)) = parse(words("cat --tcpports 9:5"), &[]) else { panic!("no configuration") };
+    let Ok(Parsed::Run(reversed)) = parse(words("cat --tcpports 9:5")) else { panic!("no configuration") };
     assert!(reversed.tcp_ports.is_empty());
 }
 

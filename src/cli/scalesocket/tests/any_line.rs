@@ -29,7 +29,7 @@ fn any_word() -> impl Strategy<Value = OsString> {
 proptest! {
     #[test]
     fn no_line_panics_and_every_error_is_one_sentence(args in prop::collection::vec(any_word(), 0..10)) {
-        if let Err(error) = parse(args, &[]) {
+        if let Err(error) = parse(args) {
             let message = error.to_string();
             prop_assert!(!message.contains(char::is_control), "{message:?}");
             prop_assert!(!message.ends_with('.') && !message.starts_with(char::is_uppercase), "{message:?}");
@@ -41,7 +41,7 @@ proptest! {
         let separate = vec!["cat".into(), "--joinmsg".into(), OsString::from(&message)];
         let attached = vec!["cat".into(), OsString::from(format!("--joinmsg={message}"))];
         for args in [separate, attached] {
-            let Ok(Parsed::Run(config)) = parse(args, &[]) else { panic!("{message:?} is refused") };
+            let Ok(Parsed::Run(config)) = parse(args) else { panic!("{message:?} is refused") };
             prop_assert_eq!(config.join_message.as_ref(), Some(&message));
         }
     }
@@ -49,7 +49,7 @@ proptest! {
     #[test]
     fn arguments_are_passed_on_as_they_are(given in prop::collection::vec(any_word(), 0..10)) {
         let args = [OsString::from("cat"), OsString::from("--")].into_iter().chain(given.iter().cloned()).collect();
-        let Ok(Parsed::Run(config)) = parse(args, &[]) else { panic!("{given:?} is refused") };
+        let Ok(Parsed::Run(config)) = parse(args) else { panic!("{given:?} is refused") };
         prop_assert_eq!(&config.args, &given);
     }
 }

@@ -6,14 +6,14 @@ use crate::cli::help;
 #[test]
 fn help_and_version_come_before_everything_after_them() {
     for line in ["-h", "--help", "-h a b c --nonsense", "--addr x -h", "cat -vh"] {
-        let Ok(Parsed::Help(text)) = parse(words(line), &[]) else { panic!("{line}") };
+        let Ok(Parsed::Help(text)) = parse(words(line)) else { panic!("{line}") };
         assert!(text.contains("usage: scalesocket [FLAG ...] <CMD> [-- <ARGS>...]"), "{text}");
     }
     for line in ["-V", "--version", "-V -h", "cat -V --nonsense"] {
         let version = format!("scalesocket {}", env!("CARGO_PKG_VERSION"));
-        assert_eq!(parse(words(line), &[]), Ok(Parsed::Version(version)), "{line}");
+        assert_eq!(parse(words(line)), Ok(Parsed::Version(version)), "{line}");
     }
-    assert!(parse(words("cat -- -h"), &[]).is_ok_and(|parsed| matches!(parsed, Parsed::Run(_))));
+    assert!(parse(words("cat -- -h")).is_ok_and(|parsed| matches!(parsed, Parsed::Run(_))));
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn every_flag_of_the_original_is_there_and_marked() {
 fn the_examples_in_help_are_good_lines() {
     for (_, line) in COMMAND.examples {
         let args = words(line.strip_prefix("scalesocket ").unwrap());
-        assert!(matches!(parse(args, &[]), Ok(Parsed::Run(_))), "{line}");
+        assert!(matches!(parse(args), Ok(Parsed::Run(_))), "{line}");
     }
 }
 
@@ -60,12 +60,12 @@ fn names_in_the_table_are_distinct() {
 
 #[test]
 fn the_defaults_in_help_are_the_real_ones() {
-    let plain = parse(words("cat"), &[]);
+    let plain = parse(words("cat"));
     let mut checked = 0;
     for flag in COMMAND.flags() {
         // Those of several words are explanations, not values; so is `any`.
         if let Some(value) = flag.default.filter(|value| !value.contains(' ') && *value != "any") {
-            assert_eq!(parse(words(&format!("cat {}={value}", flag.long)), &[]), plain, "{} {value}", flag.long);
+            assert_eq!(parse(words(&format!("cat {}={value}", flag.long))), plain, "{} {value}", flag.long);
             checked += 1;
         }
     }

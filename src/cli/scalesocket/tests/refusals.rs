@@ -6,7 +6,7 @@ use super::*;
 #[track_caller]
 fn check(line: &str, message: &str) {
     let args = if line.is_empty() { Vec::new() } else { words(line) };
-    match parse(args, &[]) {
+    match parse(args) {
         Err(error) => assert_eq!(error.to_string(), message, "{line}"),
         other => panic!("{line} gives {other:?}"),
     }
@@ -44,7 +44,7 @@ fn flags_that_are_not_written_as_they_should() {
 fn what_may_stand_once() {
     for flag in COMMAND.flags().filter(|flag| !matches!(flag.kind, Kind::Info)) {
         let given = format!("{}{}", flag.long, if matches!(flag.kind, Kind::Switch | Kind::Count) { "" } else { "=*" });
-        let twice = parse(words(&format!("cat {given} {given}")), &[]);
+        let twice = parse(words(&format!("cat {given} {given}")));
         let refused = twice.is_err_and(|error| error.to_string() == format!("{} is given twice", flag.long));
         let may = ["-v", "--passenv", "--frame", "--allow_origin"].contains(&flag.long);
         assert_eq!(refused, !may, "{given}");
@@ -115,7 +115,7 @@ fn text_that_is_not_utf8() {
     for flag in COMMAND.flags().filter(|flag| matches!(flag.kind, Kind::Value | Kind::Attached | Kind::Optional(_))) {
         let mut word = OsString::from(format!("{}=", flag.long));
         word.push(OsString::from_vec(b"\xff".to_vec()));
-        let error = parse(vec!["cat".into(), word], &[]).err().map(|error| error.to_string());
+        let error = parse(vec!["cat".into(), word]).err().map(|error| error.to_string());
         let any_bytes = ["--cert", "--staticdir", "--passenv", "--log_file"].contains(&flag.long);
         let expected = match flag.long {
             "--key" => Some("--key: needs the certificate, --cert".to_owned()),
