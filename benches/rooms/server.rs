@@ -37,7 +37,7 @@ fn peer(variable: &str, name: &str) -> Option<OsString> {
     let found =
         named.or_else(|| std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file()));
     if found.is_none() {
-        eprintln!("{name} is not on PATH: skipped");
+        println!("{name} is not on PATH: skipped");
     }
     found.map(PathBuf::into_os_string)
 }
