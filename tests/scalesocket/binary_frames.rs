@@ -116,7 +116,8 @@ fn messages_to_the_command_say_who_speaks() {
 
 #[test]
 fn in_lines_a_line_end_follows() {
-    let server = Server::scalesocket(&["--clientframe=binary", "od", "--", "-An", "-v", "-tx1", "-w15"]);
+    let script = "head -c 15 | od -An -v -tx1 -w15";
+    let server = Server::scalesocket(&["--clientframe=binary", "sh", "--", "-c", script]);
     let mut ws = join(&server, "/r");
     ws.send(&text("ab"));
     assert_eq!(next_text(&mut ws).trim(), "01 00 00 00 01 00 00 00 02 00 00 00 61 62 0a");

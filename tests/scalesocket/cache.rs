@@ -99,7 +99,9 @@ fn who_comes_back_at_once_finds_the_new_rooms_messages() {
         let mut ws = join(&server, "/r");
         let said = format!("round {round}");
         assert_eq!(ask(&mut ws, &said), said);
-        assert_eq!(next_text(&mut join(&server, "/r")), said);
+        let mut late = join(&server, "/r");
+        assert_eq!(next_text(&mut late), said);
+        late.close();
         ws.close();
     }
 }

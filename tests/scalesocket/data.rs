@@ -3,6 +3,7 @@
 use crate::members::{ask, expect_texts, goodbye, join, next_binary, next_text, rest, text};
 use crate::support::random::Random;
 use crate::support::server::Server;
+use crate::support::wait::DEADLINE;
 use crate::support::ws::{BINARY, Frame, PING, PONG, TEXT};
 
 /// What a command says at once.
@@ -16,7 +17,10 @@ fn printed(flags: &[&str], format: &str) -> Vec<String> {
 
 #[test]
 fn a_message_is_a_line_for_the_command() {
-    let server = Server::scalesocket(&["od", "--", "-An", "-v", "-tx1", "-w1"]);
+    let expected = b"ab\n\n\xff\0\na\nb\nt\n\nfrag\n\r\n";
+    // What prints into a pipe prints at its end.
+    let script = format!("head -c {} | od -An -v -tx1 -w1", expected.len());
+    let server = Server::scalesocket(&["sh", "--", "-c", &script]);
     let mut ws = join(&server, "/r");
     ws.send_all(&[
         text("ab"),
@@ -29,7 +33,6 @@ fn a_message_is_a_line_for_the_command() {
         Frame::new(0, *b""),
         text("\r"),
     ]);
-    let expected = b"ab\n\n\xff\0\na\nb\nt\n\nfrag\n\r\n";
     let lines: Vec<u8> =
         (0..expected.len()).map(|_| u8::from_str_radix(next_text(&mut ws).trim(), 16).unwrap()).collect();
     assert_eq!(lines, expected);
@@ -52,7 +55,7 @@ fn a_line_that_is_not_utf8_stops_nothing() {
     let mut ws = join(&server, "/r");
     ws.send_all(&[Frame::binary(*b"\xff"), text("on")]);
     expect_texts(&mut ws, &["\u{fffd}", "on"]);
-    assert!(server.log().contains("not UTF-8"), "{}", server.log());
+    server.wait_log("not UTF-8", DEADLINE);
 }
 
 #[test]

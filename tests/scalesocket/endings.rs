@@ -137,7 +137,7 @@ fn a_command_that_neither_reads_nor_ends_is_gone_after_the_last_member() {
 
 #[test]
 fn the_last_members_goodbye_reaches_the_command() {
-    const VISITS: usize = 20;
+    const VISITS: u32 = 20;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("said");
     // One write per line: rooms share the file.
@@ -150,12 +150,14 @@ fn the_last_members_goodbye_reaches_the_command() {
             spawn("visit", move || if visit % 2 == 0 { drop(ws.close()) } else { drop(ws) })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     server.wait_children(0);
     let said = std::fs::read_to_string(file).unwrap();
     let mut lines: Vec<u32> = said.lines().map(|line| line.strip_prefix("left ").unwrap().parse().unwrap()).collect();
     lines.sort_unstable();
-    assert_eq!(lines, (1..=VISITS as u32).collect::<Vec<_>>());
+    assert_eq!(lines, (1..=VISITS).collect::<Vec<_>>());
 }
 
 #[test]

@@ -62,9 +62,10 @@ fn files_are_served_with_their_types() {
         let found = answer.header("Content-Type").unwrap();
         assert!(found.contains(kind), "{target}: {found}");
     }
-    for missing in
-        ["/nothing", "/data/", "/bare/", "/a/b", "/../data", "/%2e%2e/data", "/sub/../data", "/sub/%2e%2e/data"]
-    {
+    let name = folder.path().file_name().unwrap().to_str().unwrap();
+    let outside = [format!("/../{name}/data"), format!("/%2e%2e/{name}/data"), format!("/sub/..%2f../{name}/data")];
+    let missing = ["/nothing", "/data/", "/bare/", "/bare", "/a/b"].map(str::to_owned);
+    for missing in missing.iter().chain(&outside) {
         assert_eq!(get(&server, missing).status, 404, "{missing}");
     }
 }
@@ -74,7 +75,6 @@ fn a_folder_needs_no_slash_at_its_end() {
     let folder = folder();
     let server = server(&folder, &[]);
     let answer = get(&server, "/sub");
-    let answer = if answer.status == 301 { get(&server, answer.header("Location").unwrap()) } else { answer };
     assert_eq!((answer.status, answer.text().as_str()), (200, "<p>sub</p>"));
 }
 

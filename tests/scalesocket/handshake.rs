@@ -100,7 +100,9 @@ fn paths_to_one_room_lead_to_one_command() {
     let mut others = ["/ROOM", "/r%6fom"].map(|path| join(&server, path));
     server.wait_children(3);
     all[0].send(&text("to the room"));
-    all.iter_mut().for_each(|ws| expect_texts(ws, &["to the room"]));
+    for ws in &mut all {
+        expect_texts(ws, &["to the room"]);
+    }
     for ws in &mut others {
         assert_eq!(ask(ws, "alone"), "alone");
     }

@@ -62,7 +62,9 @@ fn messages_keep_their_order() {
             ws.send(&text(format!("{} {number}", index + 2)));
         }
     }
-    speakers.into_iter().for_each(|ws| drop(ws.close()));
+    for ws in speakers {
+        ws.close();
+    }
     // Each speaker's words between the two messages about it.
     let mut heard = [const { Vec::new() }; 5];
     while heard.iter().flatten().filter(|(first, _): &&(String, String)| first == "leave").count() < 3 {

@@ -92,10 +92,11 @@ client, _ = socket.create_server(('127.0.0.1', int(os.environ['PORT']))).accept(
 while data := client.recv(65536):
     client.sendall(data)
 ";
-    // The port is free again when the server has started; the system gives it to nobody else so soon.
-    let taken = Taken::new();
-    let server = taken.server(&["--delay", "0", "python3", "--", "-c", ECHO]).start();
-    drop(taken);
+    // Below the ports that the system gives to connections.
+    let mut candidates = (20_000..32_000).cycle().skip(usize::try_from(std::process::id() % 12_000).unwrap());
+    let port = candidates.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap();
+    let ports = format!("{port}:{}", port + 1);
+    let server = Server::scalesocket(&["--tcp", "--tcpports", &ports, "--delay", "0", "python3", "--", "-c", ECHO]);
     let (mut a, mut b) = (join(&server, "/r"), join(&server, "/r"));
     assert_eq!(ask(&mut a, "hello"), "hello");
     expect_texts(&mut b, &["hello"]);

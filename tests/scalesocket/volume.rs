@@ -46,7 +46,9 @@ fn a_million_lines_reach_ten_members_in_order() {
             })
         })
         .collect();
-    readers.into_iter().for_each(|reader| reader.join().unwrap());
+    for reader in readers {
+        reader.join().unwrap();
+    }
     server.wait_children(0);
 }
 
@@ -75,7 +77,7 @@ fn a_line_of_100_mb_arrives_in_one_piece() {
 fn three_megabytes_go_through_cat_and_back() {
     let server = Server::scalesocket(&["cat"]);
     let mut ws = join(&server, "/r");
-    let long: String = (0..500_000).map(|number| format!("{number:06}")).collect();
+    let long = (0..500_000).map(|number| format!("{number:06}")).collect::<Vec<_>>().concat();
     assert!(ask(&mut ws, &long) == long);
     let server = Server::scalesocket(&["--binary", "cat"]);
     let mut ws = join(&server, "/r");
@@ -118,7 +120,7 @@ fn a_command_that_repeats_what_it_hears_keeps_up_with_much() {
 #[test]
 fn a_command_that_reads_nothing_costs_little_memory() {
     const MESSAGES: usize = 60;
-    let server = Server::scalesocket(&["--heartbeat", "0", "sleep", "--", "1000"]);
+    let server = Server::scalesocket(&["--heartbeat", "1", "sleep", "--", "1000"]);
     let mut ws = join(&server, "/r");
     server.wait_rest();
     let before = server.peak_rss_kib();
@@ -128,7 +130,7 @@ fn a_command_that_reads_nothing_costs_little_memory() {
     assert!(sent < MESSAGES / 2, "{sent} MiB were taken for a command that reads nothing");
     let grown = server.peak_rss_kib() - before;
     assert!(grown < 16 * 1024, "{grown} KiB more");
-    // Its end is noticed although nothing is read from it.
+    // Its end is noticed by a ping, although nothing is read from it.
     drop(ws);
     server.wait_children(0);
 }
