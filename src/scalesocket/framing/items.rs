@@ -20,24 +20,29 @@ impl Items {
     }
 
     pub(super) fn feed(&mut self, bytes: &[u8], voice: &mut Voice, out: &mut Out<'_>) -> Result<(), Broken> {
-        voice.expect(bytes.len());
-        let result = self.take(bytes, voice, out);
-        voice.expect(0);
-        result
-    }
-
-    fn take(&mut self, mut bytes: &[u8], voice: &mut Voice, out: &mut Out<'_>) -> Result<(), Broken> {
-        if !self.partial.is_empty() {
-            let Some((end, rest)) = self.cut(bytes) else { return self.collect(bytes) };
-            self.collect(end)?;
-            self.say_partial(voice, out);
-            bytes = rest;
-        }
         let Some((run, rest)) = self.separators.last(bytes).and_then(|at| around(bytes, at)) else {
             return self.collect(bytes);
         };
-        self.say_run(run, voice, out);
+        voice.expect(run.len());
+        let said = self.say_ended(run, voice, out);
+        voice.expect(0);
+        said?;
         self.collect(rest)
+    }
+
+    /// What a separator follows. It begins with the rest of the item that has come in part, if there is one.
+    fn say_ended(&mut self, run: &[u8], voice: &mut Voice, out: &mut Out<'_>) -> Result<(), Broken> {
+        if self.partial.is_empty() {
+            self.say_run(run, voice, out);
+            return Ok(());
+        }
+        let (end, more) = self.cut(run).map_or((run, None), |(end, more)| (end, Some(more)));
+        self.collect(end)?;
+        self.say_partial(voice, out);
+        if let Some(more) = more {
+            self.say_run(more, voice, out);
+        }
+        Ok(())
     }
 
     /// What has no separator is an item too, but for a lone carriage return.

@@ -118,3 +118,12 @@ fn a_line_without_an_end_is_bounded() {
     let Err(Broken(why)) = unframer.feed(b"x", &mut said, &mut complaints) else { panic!("no end") };
     assert_eq!(why, "the command said more than 268435456 bytes without a separator");
 }
+
+#[test]
+fn a_short_line_before_a_long_one_takes_little_memory() {
+    let mut unframer = Unframer::new(&lines(), None);
+    let (mut said, mut complaints) = (Vec::new(), Vec::new());
+    unframer.feed(format!("short\n{}", "x".repeat(60_000)).as_bytes(), &mut said, &mut complaints).unwrap();
+    let [Said::Batch(batch)] = said.as_slice() else { panic!("{said:?}") };
+    assert!(batch.frames.capacity() < 100, "{}", batch.frames.capacity());
+}
