@@ -4,8 +4,10 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{PAGE_DEADLINE, assert_no_errors, example, kill_command, next_json, visit};
-use crate::rooms::{join, text};
+use super::{
+    PAGE_DEADLINE, ROOT, arguments, assert_no_errors, example, join, kill_command, next_json, run_arguments, text,
+    visit,
+};
 use crate::support::browser::Browser;
 use crate::support::server::Server;
 use crate::support::wait::DEADLINE;
@@ -83,10 +85,16 @@ fn a_page_says_that_its_connection_is_lost_and_connects_again() {
 }
 
 #[test]
-fn the_server_is_the_three_lines_of_the_readme() {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
-    let script = fs::read_to_string(format!("{root}examples/chat/chat.sh")).expect("chat.sh");
+fn the_readme_shows_the_example() {
+    let file = |name: &str| fs::read_to_string(format!("{ROOT}/{name}")).expect("a file of ours");
+    let (script, readme) = (file("examples/chat/chat.sh"), file("README.md"));
     assert_eq!(script.lines().count(), 3);
-    let readme = fs::read_to_string(format!("{root}README.md")).expect("README.md");
-    assert!(readme.contains(&script), "README.md shows another script than examples/chat/chat.sh");
+    assert!(
+        readme.contains(&format!("```sh\n{script}```")),
+        "README.md shows another script than examples/chat/chat.sh"
+    );
+    let (_, section) = readme.split_once("\n## scalesocket\n").expect("the section");
+    let (_, command) = section.split_once("\ntarget/release/scalesocket ").expect("how it is started");
+    let (command, _) = command.split_once("\nxdg-open").expect("how it is opened");
+    assert_eq!(arguments(command, ""), run_arguments("chat", ""));
 }

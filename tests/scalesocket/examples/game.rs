@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{assert_no_errors, example, key, kill_command, next_json, visit};
-use crate::rooms::{join, text};
+use super::{assert_no_errors, example, join, key, kill_command, next_json, text, visit};
 use crate::support::browser::Browser;
 use crate::support::server::Server;
 use crate::support::wait::{DEADLINE, eventually};
