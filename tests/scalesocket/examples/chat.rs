@@ -74,8 +74,15 @@ fn a_page_says_that_its_connection_is_lost_and_connects_again() {
     let mut ann = enter(&server, "#caf%C3%A9/2", "Ann");
     assert_eq!(ann.eval("document.querySelector('#room').textContent"), "# café/2");
     wait_lines(&mut ann, &json!(["Ann joined"]));
+    ann.eval(
+        "{ window.states = []; new MutationObserver(() => states.push(element('state').textContent))
+        .observe(element('state'), { childList: true }); }",
+    );
     kill_command(&server);
-    // It was lost in between, or it would not have joined a second time; what was there before is not gone.
+    ann.wait_for("states.at(-1) === 'connected as Ann'", DEADLINE);
+    let lost = "connection lost (1011 the command was killed by SIGKILL), trying again…";
+    assert_eq!(ann.eval("states"), json!([lost, "connecting…", "connected as Ann"]));
+    // What was there before is not gone.
     wait_lines(&mut ann, &json!(["Ann joined", "Ann joined"]));
     ann.key_text("again\n");
     wait_lines(&mut ann, &json!(["Ann joined", "Ann joined", "Ann again"]));

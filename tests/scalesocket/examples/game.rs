@@ -22,8 +22,8 @@ fn hold_until(browser: &mut Browser, name: &str, witness: &mut Browser, conditio
     key(browser, "keyUp", name);
 }
 
-/// The pixel of a canvas' place, as `[red, green, blue]`.
-fn pixel(browser: &mut Browser, x: &str, y: &str) -> Value {
+/// A pixel of the canvas: `[red, green, blue]`.
+fn pixel(browser: &mut Browser, x: u32, y: u32) -> Value {
     browser.eval(&format!("[...context.getImageData({x}, {y}, 1, 1).data.slice(0, 3)]"))
 }
 
@@ -39,12 +39,11 @@ fn players_see_each_other_move() {
     hold_until(&mut b, "KeyD", &mut a, &format!("players[{two}][0] === 620"));
     hold_until(&mut b, "ArrowUp", &mut a, &format!("players[{two}][1] === 20"));
     // Their pictures arrive there too: the upper left part of the disc, where no number and no apple is.
-    let colour = |browser: &mut Browser, number| {
-        browser.eval(&format!("{{ context.fillStyle = colour({number}); context.fillRect(0, 0, 1, 1); }}"));
-        pixel(browser, "0", "0")
-    };
-    let wanted = colour(&mut a, two);
-    eventually(DEADLINE, "the other player is drawn in the corner", || pixel(&mut a, "620 - 12", "20 - 10") == wanted);
+    let wanted = a.eval(&format!(
+        "{{ context.fillStyle = colour({two}); context.fillRect(0, 0, 1, 1);
+        [...context.getImageData(0, 0, 1, 1).data.slice(0, 3)]; }}"
+    ));
+    eventually(DEADLINE, "the other player is drawn in the corner", || pixel(&mut a, 620 - 12, 20 - 10) == wanted);
 
     for browser in [&a, &b] {
         assert_no_errors(browser);
