@@ -50,6 +50,9 @@ fn people_chat_and_see_who_comes_and_goes() {
     wait_lines(&mut ann, &all);
     wait_lines(&mut bob, &all);
 
+    let colours = "new Set([...document.querySelectorAll('#log b')].map(name => getComputedStyle(name).color)).size";
+    assert_eq!(ann.eval(colours), 2, "each member has a colour");
+
     // Another room is another chat.
     let mut tea = join(&server, "/tea?name=J%C3%B6rg");
     assert_eq!(next_json(&mut tea)["event"], json!({"id": 3, "type": "join", "name": "J%C3%B6rg"}));
