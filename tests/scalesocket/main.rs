@@ -15,6 +15,7 @@ mod crowd;
 mod data;
 mod endings;
 mod environment;
+mod examples;
 mod files;
 mod handshake;
 mod heartbeat;
