@@ -213,7 +213,7 @@ struct Port {
 }
 
 impl Service for Port {
-    fn answer(&self, request: &Request<'_>) -> Answer {
+    fn answer(&self, request: &mut Request<'_>) -> Answer {
         let server = &self.server;
         match route::route(self.kind, request.head, server.config.metrics) {
             Route::Websocket => self.websocket(request),

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{RecvFlags, recv};
 
+use super::body::Incoming;
 use super::request::{Head, HeadError, HeadReader};
 use super::response::{Context, Response};
+use super::stream::{Outgoing, Streaming};
 use crate::net::acceptor::Accepted;
 use crate::net::live::{Endable, Permit};
 use crate::net::tls::{TLS_HANDSHAKE, TlsSource};
@@ -31,8 +33,10 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// One request.
 pub struct Request<'a> {
-    /// Its head; bodies are not read.
+    /// Its head.
     pub head: &'a Head,
+    /// Its body, for who wants it. What is not read ends the connection after the answer.
+    pub body: Incoming<'a>,
     /// Who asks.
     pub peer: SocketAddr,
 }
@@ -41,6 +45,8 @@ pub struct Request<'a> {
 pub enum Answer {
     /// An ordinary answer.
     Respond(Response),
+    /// An answer whose body the closure sends bit by bit on this thread. The connection ends with it.
+    Stream(Response, Box<dyn FnOnce(&Outgoing)>),
     /// The connection becomes a websocket, which the closure serves on this thread.
     Websocket(Handshake, Box<dyn FnOnce(Websocket)>),
 }
@@ -66,7 +72,7 @@ pub struct Websocket {
 /// What a product does with requests.
 pub trait Service: Send + Sync {
     /// Decides about one request.
-    fn answer(&self, request: &Request<'_>) -> Answer;
+    fn answer(&self, request: &mut Request<'_>) -> Answer;
     /// Told of each answer's status.
     fn answered(&self, _status: u16) {}
     /// Headers that every answer carries.
@@ -179,13 +185,17 @@ impl Connection<'_> {
                 Err(HeadError::Gone(error)) => return Err(error),
                 Err(HeadError::Refused(status, sentence)) => return self.refuse(status, sentence),
             };
-            let request = Request { head: &head, peer: self.peer };
-            match self.service.answer(&request) {
+            let body = Incoming::new(&head, &self.transport, reader.rest());
+            let mut request = Request { head: &head, body, peer: self.peer };
+            let answer = self.service.answer(&mut request);
+            let body_is_done = request.body.is_done();
+            match answer {
                 Answer::Respond(response) => {
-                    if !self.respond(&head, response)? {
+                    if !self.respond(&head, body_is_done, response)? {
                         return Ok(());
                     }
                 }
+                Answer::Stream(response, run) => return self.stream(&head, response, run),
                 Answer::Websocket(handshake, run) => return self.upgrade(&head, &handshake, reader, run),
             }
             idle = KEEP_ALIVE;
@@ -193,12 +203,12 @@ impl Connection<'_> {
     }
 
     /// Answers; true when the connection stays open. A body that nobody read ends it.
-    fn respond(&self, head: &Head, response: Response) -> io::Result<bool> {
-        let keep_alive = !response.is_last() && head.wants_keep_alive() && !head.has_body() && !self.permit.is_ending();
+    fn respond(&self, head: &Head, body_is_done: bool, response: Response) -> io::Result<bool> {
+        let keep_alive = !response.is_last() && head.wants_keep_alive() && body_is_done && !self.permit.is_ending();
         log::debug!("{} {} {} -> {} ({} bytes)", self.peer, head.method, head.path, response.status, response.length());
         self.service.answered(response.status);
         response.send(&self.transport, Context::of(head, keep_alive, self.service.extra_headers()))?;
-        if head.has_body() {
+        if !body_is_done {
             self.transport.farewell(DRAIN_PATIENCE);
         } else if !keep_alive {
             self.transport.finish();
@@ -210,6 +220,21 @@ impl Connection<'_> {
         log::debug!("{}: refused with {status}: {sentence}", self.peer);
         self.service.answered(status);
         Response::error(status, sentence).send(&self.transport, Context::unread(self.service.extra_headers()))?;
+        self.transport.farewell(DRAIN_PATIENCE);
+        Ok(())
+    }
+
+    /// A body without a length, which ends with the connection (RFC 9112 section 6.3): HTTP/1.0 reads it too.
+    fn stream(self, head: &Head, response: Response, run: Box<dyn FnOnce(&Outgoing)>) -> io::Result<()> {
+        log::debug!("{} {} {} -> {} (a stream)", self.peer, head.method, head.path, response.status);
+        self.service.answered(response.status);
+        let context = Context::of(head, false, self.service.extra_headers());
+        response.without_length().send(&self.transport, context)?;
+        if head.method != "HEAD" {
+            let (streaming, outgoing) = Streaming::new(&self.transport);
+            self.permit.watch(&Arc::new(streaming));
+            run(&outgoing);
+        }
         self.transport.farewell(DRAIN_PATIENCE);
         Ok(())
     }
