@@ -2,6 +2,7 @@
 //!
 //! Every port of every product takes this path. A client that is slow, silent or greedy costs this thread only.
 
+use std::borrow::Cow;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -51,6 +52,18 @@ pub enum Answer {
     Websocket(Handshake, Box<dyn FnOnce(Websocket)>),
 }
 
+impl Answer {
+    /// Adds a header to an ordinary or a streamed answer.
+    #[must_use]
+    pub fn with_header(self, name: &'static str, value: &str) -> Self {
+        match self {
+            Self::Respond(response) => Self::Respond(response.header(name, value)),
+            Self::Stream(response, run) => Self::Stream(response.header(name, value), run),
+            websocket @ Self::Websocket(..) => websocket,
+        }
+    }
+}
+
 impl From<Response> for Answer {
     fn from(response: Response) -> Self {
         Self::Respond(response)
@@ -73,6 +86,10 @@ pub struct Websocket {
 pub trait Service: Send + Sync {
     /// Decides about one request.
     fn answer(&self, request: &mut Request<'_>) -> Answer;
+    /// The path as the log may show it.
+    fn shown<'a>(&self, head: &'a Head) -> Cow<'a, str> {
+        Cow::Borrowed(&head.path)
+    }
     /// Told of each answer's status.
     fn answered(&self, _status: u16) {}
     /// Headers that every answer carries.
@@ -205,7 +222,8 @@ impl Connection<'_> {
     /// Answers; true when the connection stays open. A body that nobody read ends it.
     fn respond(&self, head: &Head, body_is_done: bool, response: Response) -> io::Result<bool> {
         let keep_alive = !response.is_last() && head.wants_keep_alive() && body_is_done && !self.permit.is_ending();
-        log::debug!("{} {} {} -> {} ({} bytes)", self.peer, head.method, head.path, response.status, response.length());
+        let path = self.service.shown(head);
+        log::debug!("{} {} {path} -> {} ({} bytes)", self.peer, head.method, response.status, response.length());
         self.service.answered(response.status);
         response.send(&self.transport, Context::of(head, keep_alive, self.service.extra_headers()))?;
         if !body_is_done {
@@ -226,7 +244,8 @@ impl Connection<'_> {
 
     /// A body without a length, which ends with the connection (RFC 9112 section 6.3): HTTP/1.0 reads it too.
     fn stream(self, head: &Head, response: Response, run: Box<dyn FnOnce(&Outgoing)>) -> io::Result<()> {
-        log::debug!("{} {} {} -> {} (a stream)", self.peer, head.method, head.path, response.status);
+        let path = self.service.shown(head);
+        log::debug!("{} {} {path} -> {} (a stream)", self.peer, head.method, response.status);
         self.service.answered(response.status);
         let context = Context::of(head, false, self.service.extra_headers());
         response.without_length().send(&self.transport, context)?;
