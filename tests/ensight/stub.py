@@ -128,11 +128,11 @@ class Object:
         infos = {getattr(ENUMS, name): {"name": name, "type": type(self._values[name]).__name__} for name in names}
         return infos if key is None else infos[getattr(ENUMS, names[0])]
 
-    def createvariable(self, name, value=0.0, sources=(), **_):
+    def createvariable(self, name, value=0.0, sources=None, **_):
         """A method with positional and named arguments; `sources` are objects."""
-        if not all(isinstance(source, Object) for source in sources):
+        if not all(isinstance(source, Object) for source in sources or ()):
             raise TypeError("sources must be objects")
-        values = {"DESCRIPTION": name, "ACTIVE": True, "SELECTION": [value, *sources]}
+        values = {"DESCRIPTION": name, "ACTIVE": True, "SELECTION": [value, *(sources or ())]}
         created = Object(self._scene, "ENS_VAR", max(self._scene.objects) + 1, values)
         self._values["VARIABLES"].append(created)
         return created
