@@ -6,6 +6,7 @@ It says `running` when everything is up, `done` after the session is closed, and
 """
 
 import ast
+import atexit
 import base64
 import json
 import os
@@ -182,6 +183,7 @@ def main():
     pages(session)
     remote(session)
     session.close()
+    atexit.unregister(session.close)  # 0.8 would close it once more, and wait a minute for EnSight
     print("done", flush=True)
 
 

@@ -229,9 +229,9 @@ class EnSight:
         for name in GROUPS:
             setattr(self, name, Group(name, self.calls))
 
-    def version(self, what):
-        versions = {"suffix": "261", "version-full": "2026 R1", "product": "EnSight", "CEI_HOME": "/nowhere/CEI"}
-        return versions[what.lower()] if what.lower() in versions else versions[what]
+    def version(self, element):
+        versions = {"suffix": "261", "version-full": "2026 R1", "product": "EnSight", "cei_home": "/nowhere/CEI"}
+        return versions[element.lower()]
 
     def render(self, width, height, num_samples=1, enhanced=0):
         return Picture(width, height)
