@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value, json};
 
-use crate::interop::python;
+use crate::support::ensight::python;
 use crate::support::http;
 use crate::support::server::Server;
 use crate::support::wait::{DEADLINE, eventually};

@@ -1,0 +1,7 @@
+//! EnSight over REST: the real clients, a stand-in for EnSight, and the real server between them.
+
+mod browser;
+mod document;
+mod injection;
+mod pyensight;
+mod transports;

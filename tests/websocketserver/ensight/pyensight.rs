@@ -1,0 +1,96 @@
+//! PyEnSight as it comes from PyPI: its launcher starts our binary in an installation, uses it and stops it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::support::ensight::{PROGRAMS, python};
+use crate::support::process::{Group, Output};
+use crate::support::wait::eventually_some;
+use crate::support::yard::Yard;
+
+/// How long a whole session may take on a busy machine.
+const DEADLINE: Duration = Duration::from_mins(2);
+
+/// The Python with one version of PyEnSight that `tests/run` has prepared.
+fn client(version: &str) -> PathBuf {
+    let default = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-pyensight"));
+    let folder = std::env::var_os("BERTH_TEST_PYENSIGHT").map_or_else(default, PathBuf::from);
+    let python = folder.join(version).join("bin/python");
+    assert!(python.exists(), "no {}: tests/run makes it", python.display());
+    python
+}
+
+/// Writes a program of the installation.
+fn program(yard: &Yard, name: &str, line: &str) {
+    let path = yard.write(&format!("CEI/bin/{name}"), &format!("#!/bin/sh\n{line}\n"));
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// An installation whose EnSight is the stand-in, and whose Python runs our binary whatever script it is told to run.
+fn installation(yard: &Yard) {
+    program(yard, "ensight", &format!("exec '{}' '{PROGRAMS}/standin.py' \"$@\"", python().display()));
+    program(yard, "cpython", &format!("exec '{}' \"$@\"", env!("CARGO_BIN_EXE_websocketserver")));
+    program(yard, "cei_egltest", "exit 1");
+    yard.write("CEI/BUILDINFO.txt", "Version: 2026 R1\nInternal: 261\n");
+    yard.write("CEI/nexus261/nexus_launcher/websocketserver.py", "raise SystemExit('this is not the original')\n");
+    yard.write("CEI/nexus261/ansys261/nexus/viewer-loader.js", "// the viewer\n");
+}
+
+/// Runs a session of drive.py, to its end.
+fn drive(version: &str, options: &[&str]) {
+    let yard = Yard::new();
+    installation(&yard);
+    if options.contains(&"grpc_use_tcp_sockets=True") {
+        let script = format!("{PROGRAMS}/certificates.sh");
+        let made = Command::new("sh").arg(script).arg(yard.file("keys")).stdin(Stdio::null()).status();
+        assert!(made.unwrap().success());
+    }
+    let mut command = Command::new(client(version));
+    command.arg("-B").arg(format!("{PROGRAMS}/drive.py")).arg(yard.path()).args(options);
+    // With this, what it starts says what it does, in the output of the test.
+    command.env("PYENSIGHT_DEBUG", "1").env("ANSYS_GRPC_CERTIFICATES", yard.file("keys"));
+    yard.mark(&mut command);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut driver = Group::spawn(&mut command);
+    let output = Output::default();
+    let readers = [
+        output.collect("drive", driver.child().stdout.take().unwrap()),
+        output.collect("drive", driver.child().stderr.take().unwrap()),
+    ];
+    let status = eventually_some(DEADLINE, || driver.try_wait()).expect("the session comes to its end");
+    assert!(status.success(), "{version} ended with {status}");
+    // Nobody stops what is left: it must go by itself.
+    yard.wait_empty_with_servers(Duration::from_secs(10));
+    for reader in readers {
+        reader.join().unwrap();
+    }
+    assert!(output.text().contains("\ndone\n"), "all of drive.py has run");
+}
+
+#[test]
+fn version_0_12_over_a_unix_socket() {
+    drive("0.12.0", &[]);
+}
+
+#[test]
+fn version_0_12_over_plain_tcp() {
+    drive("0.12.0", &["grpc_use_tcp_sockets=True", "grpc_disable_tls=True"]);
+}
+
+#[test]
+fn version_0_12_over_mutual_tls() {
+    drive("0.12.0", &["grpc_use_tcp_sockets=True"]);
+}
+
+#[test]
+fn version_0_10() {
+    drive("0.10.12", &[]);
+}
+
+#[test]
+fn version_0_8() {
+    drive("0.8.13", &[]);
+}

@@ -1,0 +1,121 @@
+//! The ways to EnSight, and what happens when it is away, late, slow, deaf or new.
+
+use serde_json::json;
+
+use crate::support::ensight::{Place, Site, Transport};
+use crate::support::http;
+use crate::support::wait::{DEADLINE, eventually};
+
+const TRANSPORTS: [Transport; 3] = [Transport::Tcp, Transport::Unix, Transport::MutualTls];
+
+#[test]
+fn each_transport_reaches_ensight() {
+    for transport in TRANSPORTS {
+        let site = Place::new(transport).serve();
+        let _ensight = site.place.start(&[]);
+        assert_eq!(site.eval("6 * 7"), 42, "{transport:?}");
+        assert_eq!(site.put("/cmd/ensight.part.select_all", &json!([])).json(), 0);
+        assert_eq!(site.eval("ensight.calls"), json!([["part.select_all", [], {}]]));
+        let refused = site.put("/eval", &json!("nothing_of_that_name"));
+        assert_eq!(refused.status, 400);
+        assert!(refused.json()["error"].as_str().unwrap().contains("nothing_of_that_name"), "{}", refused.text());
+    }
+}
+
+#[test]
+fn an_ensight_that_starts_again_is_found_again() {
+    for transport in TRANSPORTS {
+        let site = Place::new(transport).serve();
+        let first = site.place.start(&[]);
+        site.exec("mark = 1");
+        assert_eq!(site.eval("mark"), 1);
+        drop(first);
+        let _second = site.place.start(&[]);
+        // It is another one, which has seen neither the name nor what the server sends once.
+        assert_eq!(site.put("/eval", &json!("mark")).status, 400, "{transport:?}");
+        assert_eq!(site.eval("6 * 7"), 42, "{transport:?}");
+    }
+}
+
+#[test]
+fn a_request_that_comes_early_waits_for_ensight() {
+    for transport in TRANSPORTS {
+        let site = Place::new(transport).serve();
+        let early = std::thread::scope(|scope| {
+            let early = scope.spawn(|| site.eval("6 * 7"));
+            // It has come in: the server has tried, and goes on trying.
+            eventually(DEADLINE, "the request is there", || site.connections() > 0);
+            let _ensight = site.place.start(&[]);
+            early.join().unwrap()
+        });
+        assert_eq!(early, 42, "{transport:?}");
+    }
+}
+
+impl Site {
+    /// How many connections the server's HTTP port has.
+    fn connections(&self) -> usize {
+        crate::support::netstat::established(self.server.http_port())
+    }
+}
+
+#[test]
+fn slow_calls_hold_up_nobody_else() {
+    let site = Place::new(Transport::Unix).serve();
+    let _ensight = site.place.start(&["-parallel"]);
+    site.exec("import threading\nwaiting, go = threading.Semaphore(0), threading.Event()");
+    std::thread::scope(|scope| {
+        let wait = "[waiting.release(), go.wait(60)][1]";
+        let slow: Vec<_> = (0..8).map(|_| scope.spawn(|| site.eval(wait))).collect();
+        assert_eq!(site.eval("[waiting.acquire(timeout=30) for _ in range(8)]"), json!(vec![true; 8]));
+        assert_eq!(site.eval("6 * 7"), 42);
+        site.exec("go.set()");
+        for slow in slow {
+            assert_eq!(slow.join().unwrap(), true);
+        }
+    });
+}
+
+#[test]
+fn a_busy_ensight_holds_up_nothing_but_its_own_calls() {
+    let site = Place::new(Transport::Tcp).serve();
+    let ensight = site.place.start(&[]);
+    assert_eq!(site.eval("1"), 1);
+    ensight.freeze();
+    std::thread::scope(|scope| {
+        let slow: Vec<_> = (0..4).map(|_| scope.spawn(|| site.eval("6 * 7"))).collect();
+        eventually(DEADLINE, "the requests are there", || site.connections() >= 4);
+        let token = format!("?security_token={}", crate::support::ensight::SECRET);
+        assert_eq!(http::get(site.server.http_port(), &format!("/v1/status{token}"), &[]).status, 200);
+        assert!(slow.iter().all(|slow| !slow.is_finished()));
+        ensight.thaw();
+        for slow in slow {
+            assert_eq!(slow.join().unwrap(), 42);
+        }
+    });
+}
+
+#[test]
+fn answers_and_requests_have_no_size_limit() {
+    let site = Place::new(Transport::Tcp).serve();
+    let _ensight = site.place.start(&[]);
+    let text = site.eval("'x' * 30_000_000");
+    assert_eq!(text.as_str().unwrap().len(), 30_000_000);
+    let long = format!("'{}'", "y".repeat(6_000_000));
+    site.exec(&format!("long = {long}"));
+    assert_eq!(site.eval("len(long)"), 6_000_000);
+}
+
+#[test]
+fn ensight_that_leaves_for_good_is_away() {
+    let site = Place::new(Transport::Tcp).serve();
+    let mut ensight = site.place.start(&[]);
+    site.exec("import sys");
+    // The answer to its last words may be lost, and nothing else.
+    let last = site.put("/exec", &json!("ensight.exit(0)"));
+    assert!([200, 502].contains(&last.status), "{}", last.text());
+    ensight.wait_exit();
+    let answer = site.put("/eval", &json!("1"));
+    assert_eq!(answer.status, 502, "{}", answer.text());
+    assert!(answer.json()["error"].as_str().unwrap().contains("EnSight"), "{}", answer.text());
+}
