@@ -43,14 +43,14 @@ const START_PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked for.
 const START_LOOK: Duration = Duration::from_millis(100);
 
-/// The EnSights that can be talked to: that of `--grpc_port`, and those of reservations.
+/// Each EnSight that can be talked to: that of `--grpc_port`, and those of reservations.
 pub(super) struct EnSight {
     link: Link,
     /// The one of `--grpc_port`.
     main: Option<Line>,
     /// What the tags of our events begin with.
     events: String,
-    /// EnSights that know the helper.
+    /// Those that know the helper.
     helped: Mutex<HashSet<Line>>,
     /// How long a call may take.
     patience: Duration,
@@ -107,7 +107,11 @@ impl EnSight {
         let segments: Vec<String> = segments.collect();
         if head.method == "OPTIONS" {
             // Browsers send no token with it.
-            return Err(Box::new(rest::preflight(head, "GET, HEAD, PUT, OPTIONS")));
+            let allowed = match operation::find(head, &segments) {
+                Err(Unknown::Method(allowed)) => allowed,
+                _ => "OPTIONS",
+            };
+            return Err(Box::new(rest::preflight(head, allowed)));
         }
         // If both are given the header counts, and the path may hold anything.
         let token = token::bearer(head).unwrap_or(&session);

@@ -104,7 +104,7 @@ pub(super) fn plan(op: &Operation, with: &Parameters, body: &Body, events: &str)
             if !is_ensight_name(name) {
                 return Err(refusal("a native command is a name such as ensight.view_transf.rotate"));
             }
-            let (value, text) = body.json("[]")?;
+            let (value, text) = body.json("")?;
             if !value.is_array() {
                 return Err(refusal("the body is no JSON list of parameters"));
             }

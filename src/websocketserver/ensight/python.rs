@@ -1,5 +1,7 @@
 //! Python source in which whatever a client gave is data.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 /// The class that answers in EnSight, as source.
@@ -82,7 +84,7 @@ fn ascii(json: &str) -> String {
             escaped.push(letter);
         } else {
             for half in letter.encode_utf16(&mut [0; 2]) {
-                escaped.push_str(&format!("\\u{half:04x}"));
+                let _ = write!(escaped, "\\u{half:04x}");
             }
         }
     }
@@ -103,7 +105,17 @@ mod tests {
         }
         assert!(is_attribute("VISIBLE") && is_attribute("__OBJID__") && !is_attribute("__class__"));
         assert!(is_ensight_name("ensight.objs.core") && is_dotted("numpy.linalg"));
-        for bad in ["ensight", "ensight.", "ensight..a", "ensight.a.", "ensight.a()", "ensight.__class__", "os.system", "ensightx.a", ".a"] {
+        for bad in [
+            "ensight",
+            "ensight.",
+            "ensight..a",
+            "ensight.a.",
+            "ensight.a()",
+            "ensight.__class__",
+            "os.system",
+            "ensightx.a",
+            ".a",
+        ] {
             assert!(!is_ensight_name(bad), "{bad}");
         }
     }
