@@ -10,6 +10,9 @@ use super::{Context, Endpoint, Order, Started};
 use crate::sys::process::Spawn;
 use crate::sys::process::ladder::terminate;
 
+/// The variable from which EnSight takes the secret that its gRPC clients must show.
+const SECRET: &str = "ENSIGHT_SECURITY_TOKEN";
+
 pub(super) fn plan(order: &Order, spec: &AppSpec, context: &Context) -> Result<Plan, String> {
     let program = spec.program.as_ref().map_err(Clone::clone)?;
     let cannot = |error: std::io::Error| format!("cannot be launched: {error}");
@@ -31,5 +34,10 @@ pub(super) fn plan(order: &Order, spec: &AppSpec, context: &Context) -> Result<P
     let default = Endpoint::Tcp { host: "127.0.0.1".to_owned(), port };
     let started = Some(Started { default, named: BTreeMap::new(), grpc_port });
     let ladder = terminate(context.graces.program);
-    Ok(Plan { spawn: Spawn::new(argv), logs_output: true, started, talk: None, ladder, kept })
+    let mut spawn = Spawn::new(argv);
+    if grpc_port.is_some() {
+        // Other users of this machine can reach the port too; who holds the reservation may use it.
+        spawn.env.push((SECRET.into(), order.token.clone().into()));
+    }
+    Ok(Plan { spawn, logs_output: true, started, talk: None, ladder, kept })
 }
