@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use crate::support::browser::Browser;
 use crate::support::ensight::{EnSight, Place, SECRET, Site, Transport};
+use crate::support::http;
 use crate::support::server::Server;
+use crate::support::wait::{DEADLINE, eventually_some};
 use crate::support::yard::Yard;
 
 /// What the page knows: where the API is, and how to call it. It gives the status and what was answered.
@@ -73,6 +75,52 @@ fn a_page_of_another_site_calls_with_the_token() {
     let bare =
         format!("fetch({}).then(answer => answer.json())", json!(sites.url(&format!("{SECRET}/ensobjs/1022/VISIBLE"))));
     assert_eq!(sites.browser.eval(&bare), false);
+}
+
+#[test]
+fn a_page_is_told_of_events() {
+    let mut sites = Sites::new(Place::new(Transport::Tcp).serve());
+    let url = json!(sites.url(&format!("{SECRET}/open_callback_stream")));
+    sites.browser.eval(&format!(
+        "window.seen = []; window.source = new EventSource({url}); source.onmessage = event => seen.push(event.data);
+         new Promise(resolve => source.onopen = () => resolve(true))"
+    ));
+    let wish = json!({ "object": 1022, "attributes": ["VISIBLE"] });
+    let number = sites.call("PUT", "session/register_event/mine", SECRET, &wish);
+    assert!(number[0] == 200 && number[1].is_u64(), "{number}");
+    let set = |sites: &mut Sites, object: u32, value| {
+        let path = format!("session/ensobjs/{object}/VISIBLE");
+        assert_eq!(sites.call("PUT", &path, SECRET, &json!(value))[0], 200);
+    };
+    // It may take a moment until EnSight's stream is open: what is set is set again until it is seen.
+    let told = eventually_some(DEADLINE, || {
+        set(&mut sites, 1078, false);
+        set(&mut sites, 1022, false);
+        sites.browser.eval("seen[0]").as_str().map(str::to_owned)
+    });
+    let told = told.expect("an event");
+    assert!(told.ends_with("/mine?enum=VISIBLE&uid=1022"), "{told}");
+    // Nothing but what was asked for, and nothing once it is not asked for any more.
+    let undo = format!("session/unregister_event/{}", number[1]);
+    assert_eq!(sites.call("PUT", &undo, SECRET, &Value::Null)[0], 200);
+    let other = json!({ "object": "ENS_PART", "attributes": ["OPAQUENESS"] });
+    assert_eq!(sites.call("PUT", "session/register_event/other", SECRET, &other)[0], 200);
+    set(&mut sites, 1022, true);
+    assert_eq!(sites.call("PUT", "session/ensobjs/1078/OPAQUENESS", SECRET, &json!(0.5))[0], 200);
+    sites.browser.wait_for("seen.at(-1).includes('/other?')", DEADLINE);
+    let rest = sites.browser.eval("seen.filter(data => !data.endsWith('/mine?enum=VISIBLE&uid=1022'))");
+    assert!(rest.as_array().is_some_and(|rest| rest.len() == 1), "{rest}");
+    assert!(rest[0].as_str().unwrap().ends_with("/other?enum=OPAQUENESS&uid=1078"), "{rest}");
+    assert_eq!(sites.browser.eval("source.readyState"), 1, "the stream is still open");
+}
+
+#[test]
+fn a_stream_of_events_needs_the_token() {
+    let site = Place::new(Transport::Tcp).serve();
+    for session in ["session", "wrong"] {
+        let target = format!("/ensight/v1/{session}/open_callback_stream");
+        assert_eq!(http::get(site.server.http_port(), &target, &[]).status, 401);
+    }
 }
 
 #[test]

@@ -25,6 +25,8 @@ fn no_answer_is_outside_of_the_document() {
     command.args(["--header", &format!("Authorization: Bearer {SECRET}"), "--checks", CHECKS]);
     // The same requests each time, so that a failure can be looked into.
     command.args(["--max-examples", "40", "--phases", "examples,coverage,fuzzing", "--seed", "5", "--no-shrink"]);
+    // The stream of events never ends.
+    command.args(["--exclude-operation-id", "openCallbackStream"]);
     command.args(["--request-timeout", "20", "--workers", "2", "--continue-on-failure", "--warnings", "off"]);
     command.env("HYPOTHESIS_STORAGE_DIRECTORY", site.place.yard.file("hypothesis"));
     command.current_dir(site.place.yard.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -39,7 +41,7 @@ fn no_answer_is_outside_of_the_document() {
         reader.join().unwrap();
     }
     assert!(status.success(), "schemathesis ended with {status}");
-    assert!(output.text().contains("Tested: 10"), "all operations of the document are tested");
+    assert!(output.text().contains("12 / 12"), "all operations of the document are tested");
     // It is still there, and so is EnSight.
     assert_eq!(site.eval("6 * 7"), 42);
 }
