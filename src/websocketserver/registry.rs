@@ -58,15 +58,34 @@ pub(crate) struct InstanceStatus {
 }
 
 enum Message {
-    Reserve { service: usize, token: String, options: Options, reply: Sender<Result<Reservation, Refused>> },
-    Release { token: String, reply: Sender<Result<(), Refused>> },
-    Claim { token: String, cell: Arc<Cell>, reply: Sender<Result<(ClaimId, String), Refused>> },
+    Reserve {
+        service: usize,
+        token: String,
+        options: Options,
+        reply: Sender<Result<Reservation, Refused>>,
+    },
+    Release {
+        token: String,
+        reply: Sender<Result<(), Refused>>,
+    },
+    Claim {
+        token: String,
+        cell: Arc<Cell>,
+        reply: Sender<Result<(ClaimId, String), Refused>>,
+    },
     #[cfg(feature = "ensight")]
-    Started { token: String, reply: Sender<Result<Option<Started>, Refused>> },
+    Started {
+        token: String,
+        reply: Sender<Result<Option<Started>, Refused>>,
+    },
     Connected(ClaimId),
     Unclaim(ClaimId),
-    Status { reply: Sender<Vec<Vec<InstanceStatus>>> },
-    ShutDown { done: Sender<()> },
+    Status {
+        reply: Sender<Vec<Vec<InstanceStatus>>>,
+    },
+    ShutDown {
+        done: Sender<()>,
+    },
     Report(LaunchId, Report),
 }
 
