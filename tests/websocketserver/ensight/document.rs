@@ -27,7 +27,7 @@ fn no_answer_is_outside_of_the_document() {
     command.args(["--max-examples", "40", "--phases", "examples,coverage,fuzzing", "--seed", "5", "--no-shrink"]);
     // The stream of events never ends.
     command.args(["--exclude-operation-id", "openCallbackStream"]);
-    command.args(["--request-timeout", "20", "--workers", "2", "--continue-on-failure", "--warnings", "off"]);
+    command.args(["--request-timeout", "20", "--workers", "1", "--continue-on-failure", "--warnings", "off"]);
     command.env("HYPOTHESIS_STORAGE_DIRECTORY", site.place.yard.file("hypothesis"));
     command.current_dir(site.place.yard.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut run = Group::spawn(&mut command);
