@@ -106,8 +106,12 @@ impl EnSight {
         };
         let segments: Vec<String> = segments.collect();
         if head.method == "OPTIONS" {
-            // Browsers send no token with it.
-            return Err(Box::new(rest::preflight(head, "GET, HEAD, PUT, OPTIONS")));
+            // Browsers send no token with it. It is nobody's method, so that what is allowed comes as an error.
+            let allowed = match operation::find(head, &segments) {
+                Err(Unknown::Method(allowed)) => allowed,
+                _ => "OPTIONS",
+            };
+            return Err(Box::new(rest::preflight(head, allowed)));
         }
         // If both are given the header counts, and the path may hold anything.
         let token = token::bearer(head).unwrap_or(&session);

@@ -3,5 +3,6 @@
 mod browser;
 mod document;
 mod injection;
+mod instances;
 mod pyensight;
 mod transports;
