@@ -43,14 +43,14 @@ const START_PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked for.
 const START_LOOK: Duration = Duration::from_millis(100);
 
-/// The EnSights that can be talked to: that of `--grpc_port`, and those of reservations.
+/// Each EnSight that can be talked to: that of `--grpc_port`, and those of reservations.
 pub(super) struct EnSight {
     link: Link,
     /// The one of `--grpc_port`.
     main: Option<Line>,
     /// What the tags of our events begin with.
     events: String,
-    /// EnSights that know the helper.
+    /// Those that know the helper.
     helped: Mutex<HashSet<Line>>,
     /// How long a call may take.
     patience: Duration,
@@ -106,7 +106,7 @@ impl EnSight {
         };
         let segments: Vec<String> = segments.collect();
         if head.method == "OPTIONS" {
-            // Browsers send no token with it. It is nobody's method, so that what is allowed comes as an error.
+            // Browsers send no token with it.
             let allowed = match operation::find(head, &segments) {
                 Err(Unknown::Method(allowed)) => allowed,
                 _ => "OPTIONS",

@@ -58,14 +58,34 @@ pub(crate) struct InstanceStatus {
 }
 
 enum Message {
-    Reserve { service: usize, token: String, options: Options, reply: Sender<Result<Reservation, Refused>> },
-    Release { token: String, reply: Sender<Result<(), Refused>> },
-    Claim { token: String, cell: Arc<Cell>, reply: Sender<Result<(ClaimId, String), Refused>> },
-    Started { token: String, reply: Sender<Result<Option<Started>, Refused>> },
+    Reserve {
+        service: usize,
+        token: String,
+        options: Options,
+        reply: Sender<Result<Reservation, Refused>>,
+    },
+    Release {
+        token: String,
+        reply: Sender<Result<(), Refused>>,
+    },
+    Claim {
+        token: String,
+        cell: Arc<Cell>,
+        reply: Sender<Result<(ClaimId, String), Refused>>,
+    },
+    #[cfg(feature = "ensight")]
+    Started {
+        token: String,
+        reply: Sender<Result<Option<Started>, Refused>>,
+    },
     Connected(ClaimId),
     Unclaim(ClaimId),
-    Status { reply: Sender<Vec<Vec<InstanceStatus>>> },
-    ShutDown { done: Sender<()> },
+    Status {
+        reply: Sender<Vec<Vec<InstanceStatus>>>,
+    },
+    ShutDown {
+        done: Sender<()>,
+    },
     Report(LaunchId, Report),
 }
 
@@ -220,8 +240,9 @@ impl Actor {
                 }
                 let _ = reply.send(result.map(|(service, index)| (claim, format!("{} #{index}", self.name(service)))));
             }
+            #[cfg(feature = "ensight")]
             Message::Started { token, reply } => {
-                let _ = reply.send(self.state.started_for(&token).map(|started| started.cloned()));
+                let _ = reply.send(self.state.started_for(&token).map(Option::<&Started>::cloned));
             }
             Message::Connected(claim) => self.state.connected(claim),
             Message::Unclaim(claim) => {

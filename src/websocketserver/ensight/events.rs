@@ -34,8 +34,11 @@ fn send(events: &Events, outgoing: &Outgoing) {
 
 /// One event. Each line of the text is a line of data.
 fn message(text: &str) -> String {
-    let lines: String = text.split(['\n', '\r']).map(|line| format!("data: {line}\n")).collect();
-    lines + "\n"
+    let mut message = String::with_capacity(text.len() + 16);
+    for line in text.split(['\n', '\r']) {
+        message.extend(["data: ", line, "\n"]);
+    }
+    message + "\n"
 }
 
 #[cfg(test)]

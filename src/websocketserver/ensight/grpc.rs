@@ -218,12 +218,11 @@ impl Shared {
         let now = Instant::now();
         let open = lines.entry(line.clone()).or_insert(Open { channel: None, number: 0, seen: false, used: now });
         open.used = now;
-        let channel = match &open.channel {
-            Some(channel) => channel.clone(),
-            None => {
-                open.number += 1;
-                open.channel.insert(connect(&line.address)?).clone()
-            }
+        let channel = if let Some(channel) = &open.channel {
+            channel.clone()
+        } else {
+            open.number += 1;
+            open.channel.insert(connect(&line.address)?).clone()
         };
         let found = (channel, open.number, open.seen);
         if lines.len() > MOST_LINES {

@@ -46,23 +46,24 @@ except NameError:
             """The object that a client means by a number, by digits, or by a name such as ensight.objs.core."""
             import re
 
-            if hasattr(ref, "__OBJID__"):
+            if hasattr(ref, "__OBJID__"):  # it was one already
                 return ref
             if isinstance(ref, str) and re.fullmatch("[0-9]+", ref, re.ASCII):
                 ref = int(ref)
             if isinstance(ref, int) and not isinstance(ref, bool):
                 found = cls.ensight().objs.wrap_id(ref)
-                if found is None:
-                    raise ValueError("there is no object %d" % ref)
-                return found
-            return cls.walk(ref)
+            else:
+                found = cls.walk(ref)
+            if isinstance(found, type) or not hasattr(found, "__OBJID__"):
+                raise ValueError("%.200s is no object of EnSight's" % (ref,))
+            return found
 
         @classmethod
         def walk(cls, name):
             """What a dotted name below ensight means, found step by step: it is never run."""
             import re
 
-            if not isinstance(name, str) or not re.fullmatch(r"ensight(\.[A-Za-z_]\w*)+", name, re.ASCII):
+            if not isinstance(name, str) or not re.fullmatch(r"ensight(\.[A-Za-z]\w*)+", name, re.ASCII):
                 raise ValueError("%.200r is no name of an EnSight object" % (name,))
             found = cls.ensight()
             for step in name.split(".")[1:]:

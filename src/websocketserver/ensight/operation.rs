@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::python::is_name;
+use super::python::is_attribute;
 use crate::net::http::request::Head;
 
 /// The operations of the API; see `docs/rest.md`.
@@ -99,7 +99,7 @@ impl Parameters {
             text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
         };
         let returns = list("returns");
-        if !returns.iter().all(|name| is_name(name)) {
+        if !returns.iter().all(|name| is_attribute(name)) {
             return Err("returns is a list of attribute names with commas between them".to_owned());
         }
         let imports = list("imports");

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::operation::{Operation, Parameters};
-use super::python::{self, is_ensight_name, is_name};
+use super::python::{self, is_attribute, is_ensight_name, is_name, is_public_name};
 
 /// What to send.
 #[derive(Debug, PartialEq, Eq)]
@@ -104,7 +104,7 @@ pub(super) fn plan(op: &Operation, with: &Parameters, body: &Body, events: &str)
             if !is_ensight_name(name) {
                 return Err(refusal("a native command is a name such as ensight.view_transf.rotate"));
             }
-            let (value, text) = body.json("[]")?;
+            let (value, text) = body.json("")?;
             if !value.is_array() {
                 return Err(refusal("the body is no JSON list of parameters"));
             }
@@ -127,7 +127,7 @@ pub(super) fn plan(op: &Operation, with: &Parameters, body: &Body, events: &str)
             check_references(value.get("objects"))?;
             let part = if value.get("values").is_some() { "values" } else { "value" };
             let values = value.get(part).and_then(Value::as_object);
-            if !values.is_some_and(|values| values.keys().all(|name| is_name(name))) {
+            if !values.is_some_and(|values| values.keys().all(|name| is_attribute(name))) {
                 return Err(refusal("values is no JSON object of attributes"));
             }
             let all = python::json(&body.text);
@@ -160,15 +160,19 @@ fn ask(name: &str, arguments: &[&str]) -> Plan {
 
 /// An object as data: `ensight.objs.core`, or a number.
 fn reference(text: &str) -> Result<String, Refused> {
-    if is_reference(text) { Ok(python::literal(text)) } else { Err(refusal(NO_OBJECT)) }
+    if is_number(text) || is_ensight_name(text) { Ok(python::literal(text)) } else { Err(refusal(NO_OBJECT)) }
 }
 
 const NO_OBJECT: &str = "an object is a name such as ensight.objs.core, or a number";
 
+fn is_number(text: &str) -> bool {
+    (1..=18).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Among values an object may be what results call it, too.
 fn is_reference(text: &str) -> bool {
     let number = text.strip_prefix("@ENSOBJ=").and_then(|text| text.strip_suffix('@')).unwrap_or(text);
-    let is_number = (1..=18).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
-    is_number || is_ensight_name(text)
+    is_number(number) || is_ensight_name(text)
 }
 
 /// A JSON list of references to objects.
@@ -179,7 +183,7 @@ fn check_references(list: Option<&Value>) -> Result<(), Refused> {
 }
 
 fn attribute_name(name: &str) -> Result<String, Refused> {
-    if is_name(name) { Ok(python::literal(name)) } else { Err(refusal("an attribute is a name such as VISIBLE")) }
+    if is_attribute(name) { Ok(python::literal(name)) } else { Err(refusal("an attribute is a name such as VISIBLE")) }
 }
 
 /// The body as keyword arguments.
@@ -189,7 +193,7 @@ fn object(body: &Body, otherwise: &str) -> Result<String, Refused> {
 }
 
 fn called_method(object: &str, method: &str, body: &Body, returns: &str) -> Result<Plan, Refused> {
-    if !is_name(method) {
+    if !is_public_name(method) {
         return Err(refusal("a method is a name such as createvariable"));
     }
     let (value, text) = body.json("{}")?;
@@ -217,7 +221,7 @@ fn register(tag: &str, body: &Body, events: &str) -> Result<Plan, Refused> {
     };
     let attributes = value.get("attributes").and_then(Value::as_array);
     let names: Option<Vec<String>> = attributes.map(Vec::as_slice).filter(|list| !list.is_empty()).and_then(|list| {
-        list.iter().map(|name| name.as_str().filter(|name| is_name(name)).map(str::to_owned)).collect()
+        list.iter().map(|name| name.as_str().filter(|name| is_attribute(name)).map(str::to_owned)).collect()
     });
     let Some(names) = names else {
         return Err(refusal("attributes is a list of attribute names such as VISIBLE"));

@@ -1,5 +1,7 @@
 //! Python source in which whatever a client gave is data.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 /// The class that answers in EnSight, as source.
@@ -20,9 +22,19 @@ pub(super) fn is_dotted(text: &str) -> bool {
     text.split('.').all(is_name)
 }
 
-/// Whether `text` is something below `ensight`.
+/// Whether `text` is something below `ensight` that is not Python's own machinery.
 pub(super) fn is_ensight_name(text: &str) -> bool {
-    text.starts_with("ensight.") && is_dotted(text)
+    text.starts_with("ensight.") && text.split('.').all(is_public_name)
+}
+
+/// Whether `text` is a name of EnSight's: Python's own begin with an underscore.
+pub(super) fn is_public_name(text: &str) -> bool {
+    is_name(text) && !text.starts_with('_')
+}
+
+/// Whether `text` may be an attribute of an object.
+pub(super) fn is_attribute(text: &str) -> bool {
+    is_public_name(text) || text == "__OBJID__"
 }
 
 /// A Python string literal: JSON's escapes are Python's too, but for characters beyond the first plane, which Python does
@@ -72,7 +84,7 @@ fn ascii(json: &str) -> String {
             escaped.push(letter);
         } else {
             for half in letter.encode_utf16(&mut [0; 2]) {
-                escaped.push_str(&format!("\\u{half:04x}"));
+                let _ = write!(escaped, "\\u{half:04x}");
             }
         }
     }
@@ -91,8 +103,19 @@ mod tests {
         for bad in ["", "1a", "a.b", "a b", "a\n", "a)", "é", "a'", "a\"", &"a".repeat(201)] {
             assert!(!is_name(bad), "{bad}");
         }
+        assert!(is_attribute("VISIBLE") && is_attribute("__OBJID__") && !is_attribute("__class__"));
         assert!(is_ensight_name("ensight.objs.core") && is_dotted("numpy.linalg"));
-        for bad in ["ensight", "ensight.", "ensight..a", "ensight.a.", "ensight.a()", "os.system", "ensightx.a", ".a"] {
+        for bad in [
+            "ensight",
+            "ensight.",
+            "ensight..a",
+            "ensight.a.",
+            "ensight.a()",
+            "ensight.__class__",
+            "os.system",
+            "ensightx.a",
+            ".a",
+        ] {
             assert!(!is_ensight_name(bad), "{bad}");
         }
     }

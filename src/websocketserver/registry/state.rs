@@ -136,6 +136,7 @@ impl<S: Clone> State<S> {
     }
 
     /// What runs for a token, once it does.
+    #[cfg(feature = "ensight")]
     pub(crate) fn started_for(&self, token: &str) -> Result<Option<&S>, Refused> {
         let id = self.find(token)?;
         Ok(self.slots.get(id).and_then(|slot| slot.started.as_ref()))

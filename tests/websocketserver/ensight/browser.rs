@@ -72,7 +72,10 @@ fn a_page_of_another_site_calls_with_the_token() {
     // The header wins over the path.
     assert_eq!(sites.call("PUT", &format!("{SECRET}/eval"), "wrong", &json!("1"))[0], 401);
     let plain = json!(sites.url("session/eval"));
-    assert_eq!(sites.browser.eval(&format!("call('PUT', {plain}, '{SECRET}', '6 * 7', 'text/plain')")), json!([200, 42]));
+    assert_eq!(
+        sites.browser.eval(&format!("call('PUT', {plain}, '{SECRET}', '6 * 7', 'text/plain')")),
+        json!([200, 42])
+    );
     let bare =
         format!("fetch({}).then(answer => answer.json())", json!(sites.url(&format!("{SECRET}/ensobjs/1022/VISIBLE"))));
     assert_eq!(sites.browser.eval(&bare), false);

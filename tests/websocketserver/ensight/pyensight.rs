@@ -1,4 +1,4 @@
-//! PyEnSight as it comes from PyPI: its launcher starts our binary in an installation, uses it and stops it.
+//! PyEnSight as it comes from `PyPI`: its launcher starts our binary in an installation, uses it and stops it.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

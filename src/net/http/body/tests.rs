@@ -3,8 +3,11 @@ use proptest::prelude::*;
 
 const LIMIT: usize = 1_000;
 
+/// A body that is complete, and what is behind it.
+type Decoded = Result<Option<(Vec<u8>, Vec<u8>)>, Refused>;
+
 /// Feeds `bytes` in pieces that end at `cuts`: the body, and what is behind it.
-fn decode(length: BodyLength, bytes: &[u8], cuts: &[usize]) -> Result<Option<(Vec<u8>, Vec<u8>)>, Refused> {
+fn decode(length: BodyLength, bytes: &[u8], cuts: &[usize]) -> Decoded {
     let mut decoder = Decoder::new(length, LIMIT)?;
     let (mut input, mut body) = (Vec::new(), Vec::new());
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
@@ -18,7 +21,7 @@ fn decode(length: BodyLength, bytes: &[u8], cuts: &[usize]) -> Result<Option<(Ve
     Ok(complete.then_some((body, input)))
 }
 
-fn chunked(text: &str) -> Result<Option<(Vec<u8>, Vec<u8>)>, Refused> {
+fn chunked(text: &str) -> Decoded {
     decode(BodyLength::Chunked, text.as_bytes(), &[])
 }
 

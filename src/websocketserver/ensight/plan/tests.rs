@@ -9,10 +9,12 @@ fn json(op: &Operation, query: &str, body: &str) -> Result<Plan, Refused> {
     planned(op, query, body, Some("application/json"))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is compared with results")]
 fn asks(source: &str) -> Result<Plan, Refused> {
     Ok(Plan::Ask(source.to_owned()))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is compared with results")]
 fn does(source: &str) -> Result<Plan, Refused> {
     Ok(Plan::Do(source.to_owned()))
 }
