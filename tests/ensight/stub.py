@@ -173,6 +173,8 @@ class Scene:
 
     def addcallback(self, target, _unused, url, attrs=(), flags=0):
         """`target` is an object, or the name of a class."""
+        if not isinstance(target, Object) and not re.fullmatch(r"ENS_\w+", str(target)):
+            raise RuntimeError(f"Invalid target: {target!r}")
         number = len(self._callbacks) + 1
         self._callbacks[number] = (target, url, {attribute(key) for key in attrs})
         return number

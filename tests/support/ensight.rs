@@ -1,8 +1,10 @@
 //! A stand-in for EnSight (tests/ensight/standin.py), and a place where it listens, before and after it runs.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket, sockopt};
@@ -71,6 +73,31 @@ pub fn python() -> PathBuf {
     python
 }
 
+/// Makes the certificates of both sides in a new folder.
+///
+/// # Panics
+/// When they cannot be made.
+pub fn certificates(folder: &Path) {
+    let script = format!("{PROGRAMS}/certificates.sh");
+    let made = Command::new("sh").arg(script).arg(folder).stdin(Stdio::null()).status();
+    assert!(made.expect("a shell").success(), "certificates are made with openssl");
+}
+
+/// Puts an installation into the folder `CEI` of a yard: its EnSight is the stand-in, and its Python runs our binary,
+/// whatever script it is told to run.
+pub fn installation(yard: &Yard) {
+    let program = |name: &str, line: &str| {
+        let path = yard.write(&format!("CEI/bin/{name}"), &format!("#!/bin/sh\n{line}\n"));
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a program of our own");
+    };
+    program("ensight", &format!("exec '{}' '{PROGRAMS}/standin.py' \"$@\"", python().display()));
+    program("cpython", &format!("exec '{}' \"$@\"", env!("CARGO_BIN_EXE_websocketserver")));
+    program("cei_egltest", "exit 1");
+    yard.write("CEI/BUILDINFO.txt", "Version: 2026 R1\nInternal: 261\n");
+    yard.write("CEI/nexus261/nexus_launcher/websocketserver.py", "raise SystemExit('this is not the original')\n");
+    yard.write("CEI/nexus261/ansys261/nexus/viewer-loader.js", "// the viewer\n");
+}
+
 impl Place {
     /// A place that nobody else has; certificates are made if they are needed.
     ///
@@ -83,9 +110,7 @@ impl Place {
         let address = SocketAddr::try_from(getsockname(&held).expect("an address")).expect("an internet address");
         let place = Self { transport, _held: held, port: address.port(), yard: Yard::new() };
         if transport == Transport::MutualTls {
-            let script = format!("{PROGRAMS}/certificates.sh");
-            let made = Command::new("sh").arg(script).arg(place.yard.file("keys")).stdin(Stdio::null()).status();
-            assert!(made.expect("a shell").success(), "certificates are made with openssl");
+            certificates(&place.yard.file("keys"));
         }
         place
     }
@@ -147,6 +172,13 @@ impl EnSight {
     /// Stops the process where it stands, as a debugger would: nothing is answered any more.
     pub fn freeze(&self) {
         self.group.signal(Signal::STOP);
+        // Its threads stop when they next look, and may answer a call until then.
+        let tasks = format!("/proc/{}/task", self.group.pid());
+        let state = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        eventually(DEADLINE, "EnSight stands still", || {
+            let mut tasks = std::fs::read_dir(&tasks).expect("it runs").filter_map(Result::ok).map(state);
+            tasks.all(|stat| stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" T")))
+        });
     }
 
     /// Lets it go on.

@@ -4,6 +4,7 @@ mod bodies;
 mod browser;
 mod document;
 mod injection;
+mod instances;
 mod pyensight;
 mod reserved;
 mod transports;

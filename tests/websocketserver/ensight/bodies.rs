@@ -5,7 +5,6 @@ use serde_json::json;
 use crate::support::ensight::{Place, SECRET, Transport};
 use crate::support::http;
 use crate::support::stream::Conn;
-use crate::support::wait::{DEADLINE, eventually};
 
 fn head(framing: &str) -> String {
     let target = format!("/ensight/v1/{SECRET}/eval");
@@ -66,20 +65,4 @@ fn bodies_in_doubt_end_the_connection() {
     assert_eq!(large.status, 413);
     assert_eq!(site.eval("served"), json!(0));
     drop(ensight);
-}
-
-#[test]
-fn a_slow_ensight_is_a_gateway_timeout() {
-    let place = Place::new(Transport::Tcp);
-    let server = place.builder().args(&["--grpc_timeout", "0.5"]).start();
-    let site = crate::support::ensight::Site { server, place };
-    // Nobody is there.
-    let away = site.put("/eval", &json!("1"));
-    assert_eq!(away.status, 502, "{}", away.text());
-    let _ensight = site.place.start(&[]);
-    assert_eq!(site.eval("6 * 7"), 42);
-    let slow = site.put("/eval", &json!("__import__('time').sleep(1.5)"));
-    assert_eq!(slow.status, 504, "{}", slow.text());
-    // It finishes what nobody waits for any more, and is there again.
-    eventually(DEADLINE, "EnSight has time", || site.put("/eval", &json!("6 * 7")).status == 200);
 }

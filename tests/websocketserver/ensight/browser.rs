@@ -69,9 +69,13 @@ fn a_page_of_another_site_calls_with_the_token() {
     assert_eq!(failed[0], 400);
     assert!(failed[1]["error"].as_str().unwrap().contains("ZeroDivisionError"), "{failed}");
     assert_eq!(sites.call("PUT", "session/eval", "wrong", &json!("1"))[0], 401);
-    let plain = format!("call('PUT', {}, '', 'a', 'text/plain')", json!(sites.url(&format!("{SECRET}/eval"))));
-    // An empty Bearer is one too, and it wins.
-    assert_eq!(sites.browser.eval(&plain)[0], 401);
+    // The header wins over the path.
+    assert_eq!(sites.call("PUT", &format!("{SECRET}/eval"), "wrong", &json!("1"))[0], 401);
+    let plain = json!(sites.url("session/eval"));
+    assert_eq!(
+        sites.browser.eval(&format!("call('PUT', {plain}, '{SECRET}', '6 * 7', 'text/plain')")),
+        json!([200, 42])
+    );
     let bare =
         format!("fetch({}).then(answer => answer.json())", json!(sites.url(&format!("{SECRET}/ensobjs/1022/VISIBLE"))));
     assert_eq!(sites.browser.eval(&bare), false);
@@ -100,14 +104,15 @@ fn a_page_is_told_of_events() {
     });
     let told = told.expect("an event");
     assert!(told.ends_with("/mine?enum=VISIBLE&uid=1022"), "{told}");
-    // Nothing but what was asked for, and nothing once it is not asked for any more.
+    // Nothing once it is not asked for any more.
     let undo = format!("session/unregister_event/{}", number[1]);
     assert_eq!(sites.call("PUT", &undo, SECRET, &Value::Null)[0], 200);
+    assert_eq!(sites.api.eval("len(ensight.objs._callbacks)"), 0);
     let other = json!({ "object": "ENS_PART", "attributes": ["OPAQUENESS"] });
     assert_eq!(sites.call("PUT", "session/register_event/other", SECRET, &other)[0], 200);
-    set(&mut sites, 1022, true);
     assert_eq!(sites.call("PUT", "session/ensobjs/1078/OPAQUENESS", SECRET, &json!(0.5))[0], 200);
     sites.browser.wait_for("seen.at(-1).includes('/other?')", DEADLINE);
+    // Nothing but what was asked for.
     let rest = sites.browser.eval("seen.filter(data => !data.endsWith('/mine?enum=VISIBLE&uid=1022'))");
     assert!(rest.as_array().is_some_and(|rest| rest.len() == 1), "{rest}");
     assert!(rest[0].as_str().unwrap().ends_with("/other?enum=OPAQUENESS&uid=1078"), "{rest}");

@@ -23,6 +23,7 @@ fn no_answer_is_outside_of_the_document() {
     command.args(["run", concat!(env!("CARGO_MANIFEST_DIR"), "/docs/ensight_rest_v1.yaml")]);
     command.args(["--url", &format!("http://127.0.0.1:{}", site.server.http_port())]);
     command.args(["--header", &format!("Authorization: Bearer {SECRET}"), "--checks", CHECKS]);
+    // One worker: Hypothesis reads sources by a parser that two threads at once confuse (Python 3.11).
     // The same requests each time, so that a failure can be looked into.
     command.args(["--max-examples", "40", "--phases", "examples,coverage,fuzzing", "--seed", "5", "--no-shrink"]);
     // The stream of events never ends.
@@ -41,7 +42,7 @@ fn no_answer_is_outside_of_the_document() {
         reader.join().unwrap();
     }
     assert!(status.success(), "schemathesis ended with {status}");
-    assert!(output.text().contains("12 / 12"), "all operations of the document are tested");
+    assert!(output.text().contains("Tested: 12"), "all operations of the document are tested");
     // It is still there, and so is EnSight.
     assert_eq!(site.eval("6 * 7"), 42);
 }

@@ -1,12 +1,10 @@
 //! PyEnSight as it comes from `PyPI`: its launcher starts our binary in an installation, uses it and stops it.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::ensight::{PROGRAMS, python};
+use crate::support::ensight::{PROGRAMS, certificates, installation};
 use crate::support::process::{Group, Output};
 use crate::support::wait::eventually_some;
 use crate::support::yard::Yard;
@@ -23,30 +21,12 @@ fn client(version: &str) -> PathBuf {
     python
 }
 
-/// Writes a program of the installation.
-fn program(yard: &Yard, name: &str, line: &str) {
-    let path = yard.write(&format!("CEI/bin/{name}"), &format!("#!/bin/sh\n{line}\n"));
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
-/// An installation whose EnSight is the stand-in, and whose Python runs our binary whatever script it is told to run.
-fn installation(yard: &Yard) {
-    program(yard, "ensight", &format!("exec '{}' '{PROGRAMS}/standin.py' \"$@\"", python().display()));
-    program(yard, "cpython", &format!("exec '{}' \"$@\"", env!("CARGO_BIN_EXE_websocketserver")));
-    program(yard, "cei_egltest", "exit 1");
-    yard.write("CEI/BUILDINFO.txt", "Version: 2026 R1\nInternal: 261\n");
-    yard.write("CEI/nexus261/nexus_launcher/websocketserver.py", "raise SystemExit('this is not the original')\n");
-    yard.write("CEI/nexus261/ansys261/nexus/viewer-loader.js", "// the viewer\n");
-}
-
 /// Runs a session of drive.py, to its end.
 fn drive(version: &str, options: &[&str]) {
     let yard = Yard::new();
     installation(&yard);
     if options.contains(&"grpc_use_tcp_sockets=True") {
-        let script = format!("{PROGRAMS}/certificates.sh");
-        let made = Command::new("sh").arg(script).arg(yard.file("keys")).stdin(Stdio::null()).status();
-        assert!(made.unwrap().success());
+        certificates(&yard.file("keys"));
     }
     let mut command = Command::new(client(version));
     command.arg("-B").arg(format!("{PROGRAMS}/drive.py")).arg(yard.path()).args(options);

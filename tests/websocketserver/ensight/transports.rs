@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::ensight::{Place, Site, Transport};
+use crate::support::ensight::{Place, Site, Transport, certificates};
 use crate::support::http;
+use crate::support::stream::Conn;
 use crate::support::wait::{DEADLINE, eventually};
 
 const TRANSPORTS: [Transport; 3] = [Transport::Tcp, Transport::Unix, Transport::MutualTls];
@@ -118,4 +119,67 @@ fn ensight_that_leaves_for_good_is_away() {
     let answer = site.put("/eval", &json!("1"));
     assert_eq!(answer.status, 502, "{}", answer.text());
     assert!(answer.json()["error"].as_str().unwrap().contains("EnSight"), "{}", answer.text());
+}
+
+/// A server that gives up on a call after `seconds`.
+fn impatient(place: Place, seconds: &str) -> Site {
+    let server = place.builder().args(&["--grpc_timeout", seconds]).start();
+    Site { server, place }
+}
+
+#[test]
+fn ensight_that_never_comes_is_away() {
+    for transport in TRANSPORTS {
+        let site = impatient(Place::new(transport), "1");
+        for _ in 0..2 {
+            let answer = site.put("/eval", &json!("1"));
+            assert_eq!(answer.status, 502, "{transport:?}: {}", answer.text());
+            assert!(answer.json()["error"].as_str().unwrap().contains("EnSight"), "{}", answer.text());
+        }
+        // It may come later.
+        let _ensight = site.place.start(&[]);
+        assert_eq!(site.eval("6 * 7"), 42, "{transport:?}");
+    }
+}
+
+#[test]
+fn ensight_that_does_not_answer_in_time_is_slow() {
+    for transport in TRANSPORTS {
+        let site = impatient(Place::new(transport), "2");
+        let ensight = site.place.start(&["-parallel"]);
+        site.exec("import threading\ngo = threading.Event()");
+        let answer = site.put("/eval", &json!("go.wait(60)"));
+        assert_eq!(answer.status, 504, "{transport:?}: {}", answer.text());
+        assert!(answer.json()["error"].as_str().unwrap().contains("EnSight"), "{}", answer.text());
+        site.exec("go.set()");
+        // Nor does it answer when nothing of it moves.
+        ensight.freeze();
+        assert_eq!(site.put("/eval", &json!("1")).status, 504, "{transport:?}");
+        ensight.thaw();
+        assert_eq!(site.eval("6 * 7"), 42, "{transport:?}");
+    }
+}
+
+#[test]
+fn a_secret_that_ensight_refuses_is_told() {
+    let place = Place::new(Transport::Tcp);
+    let _ensight = place.start(&[]);
+    let server = place.yard.bare_server().args(&place.args()).args(&["--security_token", "another"]).start();
+    let mut conn = Conn::plain(server.http_port());
+    let answer = http::request_with(&mut conn, "PUT", "/ensight/v1/another/eval", &[], b"\"1\"").unwrap();
+    assert_eq!(answer.status, 502, "{}", answer.text());
+    assert!(answer.json()["error"].as_str().unwrap().contains("secret"), "{}", answer.text());
+    assert!(!format!("{}{}", answer.text(), server.log()).contains("another"), "no secret is shown");
+}
+
+#[test]
+fn without_the_certificates_that_it_wants_ensight_is_away() {
+    let place = Place::new(Transport::MutualTls);
+    let _ensight = place.start(&[]);
+    let strangers = place.yard.file("strangers");
+    certificates(&strangers);
+    let builder = place.builder().env("ANSYS_GRPC_CERTIFICATES", &strangers).args(&["--grpc_timeout", "1"]);
+    let site = Site { server: builder.start(), place };
+    let answer = site.put("/eval", &json!("1"));
+    assert_eq!(answer.status, 502, "{}", answer.text());
 }
