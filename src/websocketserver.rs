@@ -244,12 +244,9 @@ impl Service for Port {
 
     /// A session id is a secret.
     fn shown<'a>(&self, head: &'a Head) -> Cow<'a, str> {
-        match route::route(self.kind, head, false) {
-            Route::EnSight(path) => {
-                let after_token = path.splitn(3, '/').nth(2).unwrap_or_default();
-                Cow::Owned(format!("/ensight/v1/…/{after_token}"))
-            }
-            _ => Cow::Borrowed(&head.path),
+        match head.path.trim_start_matches('/').strip_prefix("ensight/") {
+            Some(path) => Cow::Owned(format!("/ensight/v1/…/{}", path.splitn(3, '/').nth(2).unwrap_or_default())),
+            None => Cow::Borrowed(&head.path),
         }
     }
 
