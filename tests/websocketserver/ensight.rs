@@ -4,5 +4,6 @@ mod browser;
 mod document;
 mod injection;
 mod instances;
+mod operations;
 mod pyensight;
 mod transports;
