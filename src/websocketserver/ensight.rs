@@ -10,6 +10,7 @@ mod messages;
 mod operation;
 mod plan;
 mod python;
+mod status;
 
 use std::collections::HashSet;
 use std::path::PathBuf;

@@ -172,6 +172,13 @@ impl EnSight {
     /// Stops the process where it stands, as a debugger would: nothing is answered any more.
     pub fn freeze(&self) {
         self.group.signal(Signal::STOP);
+        // Its threads stop when they next look, and may answer a call until then.
+        let tasks = format!("/proc/{}/task", self.group.pid());
+        let state = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        eventually(DEADLINE, "EnSight stands still", || {
+            let mut tasks = std::fs::read_dir(&tasks).expect("it runs").filter_map(Result::ok).map(state);
+            tasks.all(|stat| stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" T")))
+        });
     }
 
     /// Lets it go on.

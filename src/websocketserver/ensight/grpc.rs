@@ -4,7 +4,6 @@
 //! question into a bounded queue, and waits for the answer like for any other thread's.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -20,13 +19,14 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tonic::client::Grpc;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Code, ConnectError, Request, Status};
+use tonic::{Request, Status};
 use tonic_prost::ProstCodec;
 use tower::service_fn;
 
 use super::super::config::Target;
 use super::line::{Address, Failure, Kind, Line};
 use super::messages::{EventReply, EventStreamRequest, PythonReply, PythonRequest};
+use super::status::{failure, slow, unsent};
 use crate::net::backend;
 use crate::sys::thread;
 
@@ -314,43 +314,6 @@ impl Shared {
 
     fn listeners(&self) -> MutexGuard<'_, HashMap<Line, Vec<Listener>>> {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn slow(patience: Duration) -> Failure {
-    Failure::Slow(format!("EnSight has not answered within {} s", patience.as_secs_f64()))
-}
-
-/// Why a call was not sent at all; `None` when it may have been.
-fn unsent(status: &Status) -> Option<String> {
-    let mut error: Option<&(dyn Error + 'static)> = status.source();
-    while let Some(cause) = error {
-        if let Some(ConnectError(cause)) = cause.downcast_ref() {
-            return Some(innermost(&**cause));
-        }
-        error = cause.source();
-    }
-    None
-}
-
-fn innermost(error: &(dyn Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string().to_lowercase()
-}
-
-fn failure(status: &Status) -> Failure {
-    match status.code() {
-        Code::DeadlineExceeded => Failure::Slow("EnSight has given the call up".to_owned()),
-        Code::Unauthenticated | Code::PermissionDenied => {
-            Failure::Away(format!("EnSight refuses the shared secret: {}", status.message()))
-        }
-        Code::Unavailable | Code::Unknown if status.source().is_some() => {
-            Failure::Away("the connection to EnSight was lost during the call".to_owned())
-        }
-        code => Failure::Away(format!("EnSight's gRPC service failed: {code}: {}", status.message())),
     }
 }
 

@@ -108,7 +108,7 @@ pub(super) fn plan(op: &Operation, with: &Parameters, body: &Body, events: &str)
             if !is_ensight_name(name) {
                 return Err(refusal("a native command is a name such as ensight.view_transf.rotate"));
             }
-            let (value, text) = body.json("")?;
+            let (value, text) = body.json("[]")?;
             if !value.is_array() {
                 return Err(refusal("the body is no JSON list of parameters"));
             }
@@ -162,9 +162,9 @@ fn ask(name: &str, arguments: &[&str]) -> Plan {
     Plan::Ask(format!("{HELPER}.{name}({})", arguments.join(",")))
 }
 
-/// An object as data: `ensight.objs.core`, or a number.
+/// An object as data.
 fn reference(text: &str) -> Result<String, Refused> {
-    if is_number(text) || is_ensight_name(text) { Ok(python::literal(text)) } else { Err(refusal(NO_OBJECT)) }
+    if is_reference(text) { Ok(python::literal(text)) } else { Err(refusal(NO_OBJECT)) }
 }
 
 const NO_OBJECT: &str = "an object is a name such as ensight.objs.core, or a number";
@@ -173,7 +173,7 @@ fn is_number(text: &str) -> bool {
     (1..=18).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Among values an object may be what results call it, too.
+/// `ensight.objs.core`, a number, or what results call an object: `@ENSOBJ=12@`.
 fn is_reference(text: &str) -> bool {
     let number = text.strip_prefix("@ENSOBJ=").and_then(|text| text.strip_suffix('@')).unwrap_or(text);
     is_number(number) || is_ensight_name(text)

@@ -23,11 +23,12 @@ fn no_answer_is_outside_of_the_document() {
     command.args(["run", concat!(env!("CARGO_MANIFEST_DIR"), "/docs/ensight_rest_v1.yaml")]);
     command.args(["--url", &format!("http://127.0.0.1:{}", site.server.http_port())]);
     command.args(["--header", &format!("Authorization: Bearer {SECRET}"), "--checks", CHECKS]);
+    // One worker: Hypothesis reads sources by a parser that two threads at once confuse (Python 3.11).
     // The same requests each time, so that a failure can be looked into.
     command.args(["--max-examples", "40", "--phases", "examples,coverage,fuzzing", "--seed", "5", "--no-shrink"]);
     // The stream of events never ends.
     command.args(["--exclude-operation-id", "openCallbackStream"]);
-    command.args(["--request-timeout", "20", "--workers", "2", "--continue-on-failure", "--warnings", "off"]);
+    command.args(["--request-timeout", "20", "--workers", "1", "--continue-on-failure", "--warnings", "off"]);
     command.env("HYPOTHESIS_STORAGE_DIRECTORY", site.place.yard.file("hypothesis"));
     command.current_dir(site.place.yard.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut run = Group::spawn(&mut command);
