@@ -6,6 +6,7 @@
 //! has a connection of its own, which stays open.
 #![allow(clippy::unwrap_used, reason = "a panic ends a benchmark, and nothing here comes from outside")]
 #![allow(clippy::indexing_slicing, clippy::print_stdout, reason = "a benchmark prints its results")]
+#![allow(clippy::cast_precision_loss, reason = "three digits are shown")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark connects to itself, and its threads end with it")]
 
 use std::io::{BufRead, BufReader, Read, Write};

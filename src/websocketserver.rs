@@ -9,7 +9,6 @@ mod ensight;
 mod ensight;
 pub mod launch;
 mod metrics;
-mod origin;
 pub mod registry;
 mod rest;
 mod route;
@@ -33,11 +32,11 @@ use crate::net::http::request::Head;
 use crate::net::http::response::Response;
 use crate::net::live::Live;
 use crate::net::tls::TlsSource;
-use crate::net::websocket::handshake;
+use crate::net::upkeep;
+use crate::net::websocket::handshake::{self, Protocols};
 use crate::sys::limits;
 use crate::sys::logging::{LogControl, START};
 use crate::sys::process;
-use crate::sys::signals;
 use crate::sys::stop::Stop;
 use ansys::Site;
 use ensight::EnSight;
@@ -77,10 +76,10 @@ pub fn serve(config: Config, log: &LogControl) -> Result<(), String> {
     let site = site.transpose()?;
     let services = Services::load(&config)?;
     let ports = bind(&config)?;
-    let live = Live::new(connection_limit(&config));
+    let live = Live::new(limits::connections(config.max_connections));
     warn_about(&config, &services);
     let stop = Stop::default();
-    handle_signals(&stop, log, tls.clone())?;
+    upkeep::handle_signals(&stop, log, tls.clone())?;
     let metrics = Arc::new(Metrics::default());
     let registry = start_registry(&config, &services, descriptors, &metrics)?;
     let ensight = EnSight::open(&config, &services)?;
@@ -145,21 +144,6 @@ fn bind(config: &Config) -> Result<Vec<(PortKind, TcpListener)>, String> {
     wanted.map(|(kind, port)| Ok((kind, acceptor::bind(config.bind_address, port)?))).collect()
 }
 
-fn connection_limit(config: &Config) -> usize {
-    let capacity = limits::capacity();
-    let wanted = config.max_connections.unwrap_or(capacity.connections);
-    if wanted > capacity.connections {
-        log::warn!(
-            "--max_connections {wanted} is more than this process may have; the limit is {} by {}",
-            capacity.connections,
-            capacity.limited_by
-        );
-    }
-    let limit = wanted.min(capacity.connections);
-    log::debug!("at most {limit} connections at once (limited by {})", capacity.limited_by);
-    limit
-}
-
 /// What is accepted on the command line and has no effect is said, once.
 fn warn_about(config: &Config, services: &Services) {
     if config.http.is_none() && (!services.is_empty() || config.metrics || config.grpc.is_some()) {
@@ -173,19 +157,6 @@ fn warn_about(config: &Config, services: &Services) {
             );
         }
     }
-}
-
-fn handle_signals(stop: &Stop, log: &LogControl, tls: Option<Arc<TlsSource>>) -> Result<(), String> {
-    let log = log.clone();
-    let hangup = move || {
-        log.reopen();
-        match tls.as_ref().map(|tls| tls.reload()) {
-            Some(Err(error)) => log::warn!("the old certificate stays in use: {error}"),
-            Some(Ok(())) => log::info!("SIGHUP: the log was reopened and the certificate read anew"),
-            None => log::info!("SIGHUP: the log was reopened"),
-        }
-    };
-    signals::handle(stop, hangup).map_err(|error| format!("cannot handle signals: {error}"))
 }
 
 fn accept(
@@ -244,12 +215,9 @@ impl Service for Port {
 
     /// A session id is a secret.
     fn shown<'a>(&self, head: &'a Head) -> Cow<'a, str> {
-        match route::route(self.kind, head, false) {
-            Route::EnSight(path) => {
-                let after_token = path.splitn(3, '/').nth(2).unwrap_or_default();
-                Cow::Owned(format!("/ensight/v1/…/{after_token}"))
-            }
-            _ => Cow::Borrowed(&head.path),
+        match head.path.trim_start_matches('/').strip_prefix("ensight/") {
+            Some(path) => Cow::Owned(format!("/ensight/v1/…/{}", path.splitn(3, '/').nth(2).unwrap_or_default())),
+            None => Cow::Borrowed(&head.path),
         }
     }
 
@@ -268,7 +236,7 @@ fn reserved() -> Answer {
 
 impl Port {
     fn websocket(&self, request: &Request<'_>) -> Answer {
-        let handshake = match handshake::check(request.head) {
+        let handshake = match handshake::check(request.head, Protocols::Binary) {
             Ok(handshake) => handshake,
             Err(refusal) => return (*refusal).into(),
         };

@@ -6,14 +6,12 @@ use std::iter::Peekable;
 use std::os::unix::ffi::OsStrExt;
 
 use super::error::{UsageError, quoted};
+use super::names::{self, split_at_equals};
 use super::table::{Command, Flag, Kind};
 use super::words::{Builder, Words};
 
 #[cfg(test)]
 mod tests;
-
-/// How like a flag's name an unknown one must be to be taken for a misspelling of it, from 0 to 1.
-const LIKENESS: f64 = 0.6;
 
 type Args = Peekable<std::vec::IntoIter<OsString>>;
 
@@ -33,17 +31,19 @@ pub fn normalise(command: &Command, args: Vec<OsString>) -> Result<Words, UsageE
         let (name, attached) = split_at_equals(&arg);
         let flag = find(command, &name.to_string_lossy())?;
         match (flag.kind, attached) {
-            (Kind::Switch | Kind::Info, Some(_)) => {
+            (Kind::Switch | Kind::Count | Kind::Info, Some(_)) => {
                 return Err(UsageError::new(format!("{} takes no value", flag.long)));
             }
-            (Kind::Switch, None) => words.switch(flag.long),
+            (Kind::Switch | Kind::Count, None) => words.switch(flag.long),
             (Kind::Info, None) => {
                 words.switch(flag.long);
                 break;
             }
-            (Kind::Value | Kind::Many, Some(value)) => words.value(flag.long, value),
-            (Kind::Value, None) => words.value(flag.long, &following(flag, &mut args)?),
             (Kind::Pair, attached) => words.value(flag.long, &pair(flag, attached, &mut args)?),
+            (_, Some(value)) => words.value(flag.long, value),
+            (Kind::Attached, None) => return Err(names::not_attached(flag)),
+            (Kind::Optional(implied), None) => words.value(flag.long, OsStr::new(implied)),
+            (Kind::Value, None) => words.value(flag.long, &following(flag, &mut args)?),
             (Kind::Many, None) => many(command, flag, &mut args, &mut words),
         }
     }
@@ -55,14 +55,7 @@ fn following(flag: &Flag, args: &mut Args) -> Result<OsString, UsageError> {
     if let Some(value) = args.next_if(|word| !looks_like_flag(word)) {
         return Ok(value);
     }
-    let Flag { long, metavar, .. } = flag;
-    Err(UsageError::new(match args.peek() {
-        None => format!("{long} expects a value ({metavar})"),
-        Some(next) => format!(
-            "{long} expects a value ({metavar}) but {} follows; a value that starts with '-' is written {long}=VALUE",
-            quoted(split_at_equals(next).0)
-        ),
-    }))
+    Err(names::without_value(flag, args.peek()))
 }
 
 /// Two words as one, with a space between them; they may have come as one.
@@ -108,17 +101,14 @@ fn is_number(text: &[u8]) -> bool {
     }
 }
 
-fn split_at_equals(arg: &OsStr) -> (&OsStr, Option<&OsStr>) {
-    let mut parts = arg.as_bytes().splitn(2, |&byte| byte == b'=').map(OsStr::from_bytes);
-    (parts.next().unwrap_or(arg), parts.next())
-}
-
 /// The flag that is meant by a name: itself, with hyphens for underscores, or cut short. Of the flags that a
 /// short form fits, the original program's count first, so that its users' abbreviations keep their meaning.
 fn find(command: &Command, name: &str) -> Result<&'static Flag, UsageError> {
     let long = name.strip_prefix("--").map(|bare| format!("--{}", bare.replace('-', "_")));
     let long = long.as_deref().filter(|long| long.len() > "--".len());
-    if let Some(flag) = command.flags().find(|flag| flag.short == Some(name) || Some(flag.long) == long) {
+    if let Some(flag) =
+        command.flags().find(|flag| flag.short == Some(name) || long.is_some_and(|long| flag.is_called(long)))
+    {
         return Ok(flag);
     }
     let mut fitting: Vec<_> =
@@ -127,25 +117,11 @@ fn find(command: &Command, name: &str) -> Result<&'static Flag, UsageError> {
         fitting.retain(|flag| flag.original);
     }
     match fitting.as_slice() {
-        [] => Err(unknown(command, name)),
+        [] => Err(names::unknown(command, name)),
         [flag] => Ok(*flag),
         several => {
             let names: Vec<_> = several.iter().map(|flag| flag.long).collect();
             Err(UsageError::new(format!("{} is ambiguous: it fits {}", quoted(name), names.join(", "))))
         }
     }
-}
-
-fn unknown(command: &Command, name: &str) -> UsageError {
-    let meant = name.trim_start_matches('-').replace('-', "_");
-    let likeness = |flag: &Flag| strsim::normalized_damerau_levenshtein(&meant, flag.long.trim_start_matches('-'));
-    let near = command
-        .flags()
-        .map(|flag| (likeness(flag), flag.long))
-        .filter(|(likeness, _)| *likeness >= LIKENESS)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b));
-    UsageError::new(match near {
-        Some((_, long)) => format!("unknown flag {} (did you mean {long}?)", quoted(name)),
-        None => format!("unknown flag {}", quoted(name)),
-    })
 }

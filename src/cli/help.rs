@@ -15,8 +15,13 @@ const DESCRIPTIONS: usize = 32;
 pub fn render(command: &Command) -> String {
     let mut lines = wrapped(command.about, WIDTH);
     let positional = &command.positional;
-    lines.extend([String::new(), format!("usage: {} [FLAG ...] {}", command.name, positional.name), String::new()]);
+    let behind = command.trailing.as_ref().map(|trailing| format!(" [-- {}]", trailing.name)).unwrap_or_default();
+    let usage = format!("usage: {} [FLAG ...] {}{behind}", command.name, positional.name);
+    lines.extend([String::new(), usage, String::new()]);
     lines.extend(entry(positional.name, positional.help));
+    if let Some(trailing) = &command.trailing {
+        lines.extend(entry(trailing.name, trailing.help));
+    }
     for group in command.groups {
         lines.extend([String::new(), format!("{}:", group.title)]);
         for flag in group.flags {
@@ -35,14 +40,14 @@ pub fn render(command: &Command) -> String {
 fn head(flag: &Flag) -> String {
     let mut head = flag.short.map(|short| format!("{short}, ")).unwrap_or_default();
     head.push_str(flag.long);
-    if !flag.metavar.is_empty() {
-        head.push(' ');
-        head.push_str(flag.metavar);
-    }
-    if flag.kind == Kind::Many {
-        head.push_str(" ...");
-    }
-    head
+    let (before, behind) = match flag.kind {
+        Kind::Switch | Kind::Info | Kind::Count => ("", ""),
+        Kind::Value | Kind::Pair => (" ", ""),
+        Kind::Many => (" ", " ..."),
+        Kind::Attached => ("=", ""),
+        Kind::Optional(_) => ("[=", "]"),
+    };
+    [head.as_str(), before, flag.metavar, behind].concat()
 }
 
 fn description(flag: &Flag) -> String {

@@ -11,6 +11,8 @@ pub struct Command {
     pub about: &'static str,
     /// The word that stands without a flag.
     pub positional: Positional,
+    /// What may follow `--`, where that is not more of the same.
+    pub trailing: Option<Trailing>,
     /// Flags, in the order `--help` shows them.
     pub groups: &'static [Group],
     /// What for, and the line to type.
@@ -35,6 +37,15 @@ pub struct Positional {
     pub claims: fn(&OsStr) -> bool,
 }
 
+/// Words behind `--`, which are passed on as they are.
+#[derive(Debug)]
+pub struct Trailing {
+    /// Their name in usage.
+    pub name: &'static str,
+    /// What they are.
+    pub help: &'static str,
+}
+
 /// Flags that belong together.
 #[derive(Debug)]
 pub struct Group {
@@ -47,10 +58,12 @@ pub struct Group {
 /// One flag. Made by one of the constructors, refined by the methods that follow them.
 #[derive(Debug)]
 pub struct Flag {
-    /// Long name with its dashes, words joined by `_`.
+    /// Long name with its dashes, or the short one of a flag that has no other. It names the flag in messages.
     pub long: &'static str,
     /// Short name with its dash.
     pub short: Option<&'static str>,
+    /// Other long names, which `--help` does not show.
+    pub aliases: &'static [&'static str],
     /// What follows it.
     pub kind: Kind,
     /// Name of the value in `--help` and messages.
@@ -62,6 +75,8 @@ pub struct Flag {
     /// Whether the program that is replaced has it too: only then do old abbreviations of it count
     /// before those of our own flags.
     pub original: bool,
+    /// Whether it may be given twice where that is an error else.
+    pub repeats: bool,
 }
 
 /// What follows a flag.
@@ -77,11 +92,22 @@ pub enum Kind {
     Pair,
     /// Any number of values, up to the next flag.
     Many,
+    /// Nothing; how often it is given counts.
+    Count,
+    /// One value, which has to be attached with `=`.
+    Attached,
+    /// A value attached with `=`, or nothing, which means this value.
+    Optional(&'static str),
 }
 
 impl Flag {
     const fn new(long: &'static str, kind: Kind, metavar: &'static str, help: &'static str) -> Self {
-        Self { long, short: None, kind, metavar, help, default: None, original: true }
+        Self { long, short: None, aliases: &[], kind, metavar, help, default: None, original: true, repeats: false }
+    }
+
+    /// Whether this is one of its long names.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.long == name || self.aliases.contains(&name)
     }
 
     /// A flag without a value.
@@ -109,10 +135,44 @@ impl Flag {
         Self::new(long, Kind::Many, metavar, help)
     }
 
+    /// A flag that counts.
+    pub const fn count(long: &'static str, help: &'static str) -> Self {
+        Self::new(long, Kind::Count, "", help).repeatable()
+    }
+
+    /// A flag with one value, which has to be attached.
+    pub const fn attached(long: &'static str, metavar: &'static str, help: &'static str) -> Self {
+        Self::new(long, Kind::Attached, metavar, help)
+    }
+
+    /// A flag whose value is `implied` when none is attached.
+    pub const fn optional(
+        long: &'static str,
+        metavar: &'static str,
+        implied: &'static str,
+        help: &'static str,
+    ) -> Self {
+        Self::new(long, Kind::Optional(implied), metavar, help)
+    }
+
     /// With a short name.
     #[must_use]
     pub const fn short(mut self, short: &'static str) -> Self {
         self.short = Some(short);
+        self
+    }
+
+    /// With other long names.
+    #[must_use]
+    pub const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    /// A flag that may be given more than once.
+    #[must_use]
+    pub const fn repeatable(mut self) -> Self {
+        self.repeats = true;
         self
     }
 

@@ -1,9 +1,12 @@
 //! Values of flags: each function takes the text and says in its error what is wrong with it.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::error::quoted;
+use super::error::{UsageError, quoted};
+use crate::net::tls::TlsFiles;
+use crate::sys::logging::LogFormat;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +21,29 @@ const FRAMING_HEADERS: [&str; 5] = ["connection", "content-length", "trailer", "
 
 /// The same for a websocket's handshake: every name that begins so.
 const HANDSHAKE_HEADERS: &str = "sec-websocket-";
+
+/// Any text.
+pub fn text(text: &str) -> Result<String, String> {
+    Ok(text.to_owned())
+}
+
+/// The form of a log line.
+pub fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(format!("{} is neither text nor json", quoted(text))),
+    }
+}
+
+/// What `--cert` and `--key` mean together.
+pub fn tls_files(cert: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<TlsFiles>, UsageError> {
+    match (cert, key) {
+        (Some(cert), key) => Ok(Some(TlsFiles { cert, key })),
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(UsageError::about("--key", "needs the certificate, --cert")),
+    }
+}
 
 /// A TCP port.
 pub fn port(text: &str) -> Result<u16, String> {

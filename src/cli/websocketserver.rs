@@ -1,13 +1,11 @@
 //! The command line of `websocketserver`: what the original takes, and some flags of our own.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::{UsageError, quoted};
 use super::words::{Words, utf8};
 use super::{argparse, help, values};
-use crate::net::tls::TlsFiles;
 use crate::sys::logging::{LogConfig, LogFormat};
 use crate::websocketserver::config::{Config, GrpcConfig, HttpConfig, LocalApp, LocalSession, ServicesConfig, Target};
 
@@ -66,8 +64,8 @@ fn config(words: &mut Words, env: &[(OsString, OsString)]) -> Result<Config, Usa
     Ok(Config {
         ws_port: None,
         bind_address: words.last("--bind_address", values::ip_address)?,
-        http: path(words, "--http_directory")?.map(|directory| HttpConfig { directory, port: http_port }),
-        tls: tls(words)?,
+        http: words.path("--http_directory")?.map(|directory| HttpConfig { directory, port: http_port }),
+        tls: values::tls_files(words.path("--cert")?, words.path("--key")?)?,
         security_token: security_token(words, env)?,
         target: optional_port(words, "--client_port")?.map(|port| Target { host: host.clone(), port }),
         grpc: grpc(words, host)?,
@@ -77,7 +75,7 @@ fn config(words: &mut Words, env: &[(OsString, OsString)]) -> Result<Config, Usa
         allow_origins: words.all("--allow_origin", values::origin)?,
         heartbeat: Some(heartbeat).filter(|heartbeat| !heartbeat.is_zero()),
         max_connections: words.last("--max_connections", values::at_least_one)?,
-        install_root: path(words, "--install_root")?,
+        install_root: words.path("--install_root")?,
         metrics: words.switch("--metrics"),
         log: log(words)?,
     })
@@ -113,17 +111,9 @@ fn check_listeners(config: &Config) -> Result<(), UsageError> {
     }
 }
 
-fn tls(words: &mut Words) -> Result<Option<TlsFiles>, UsageError> {
-    match (path(words, "--cert")?, path(words, "--key")?) {
-        (Some(cert), key) => Ok(Some(TlsFiles { cert, key })),
-        (None, None) => Ok(None),
-        (None, Some(_)) => Err(UsageError::about("--key", "needs the certificate, --cert")),
-    }
-}
-
 /// The flag, else the environment; an empty token is none in both.
 fn security_token(words: &mut Words, env: &[(OsString, OsString)]) -> Result<Option<String>, UsageError> {
-    let token = match words.last("--security_token", text)? {
+    let token = match words.last("--security_token", values::text)? {
         Some(token) => token,
         None => match env.iter().find(|(name, _)| name == TOKEN_VARIABLE) {
             Some((_, value)) => utf8(TOKEN_VARIABLE, value)?.to_owned(),
@@ -139,7 +129,7 @@ fn grpc(words: &mut Words, host: String) -> Result<Option<GrpcConfig>, UsageErro
     let use_tcp_sockets = words.switch("--grpc_use_tcp_sockets");
     let allow_network_connections = words.switch("--grpc_allow_network_connections");
     let disable_tls = words.switch("--grpc_disable_tls");
-    let uds_pathname = path(words, "--grpc_uds_pathname")?;
+    let uds_pathname = words.path("--grpc_uds_pathname")?;
     Ok(port.map(|port| GrpcConfig {
         target: Target { host, port },
         use_tcp_sockets,
@@ -151,12 +141,12 @@ fn grpc(words: &mut Words, host: String) -> Result<Option<GrpcConfig>, UsageErro
 
 fn services(words: &mut Words) -> Result<ServicesConfig, UsageError> {
     Ok(ServicesConfig {
-        remote_session_config: path(words, "--remote_session_config")?,
+        remote_session_config: words.path("--remote_session_config")?,
         local_sessions: local_sessions(words.all("--local_session", local_session)?),
         timeout: words.last("--timeout", values::seconds)?.unwrap_or(TIMEOUT),
         reconnect_grace: words.last("--reconnect_grace", values::seconds)?.unwrap_or(RECONNECT_GRACE),
         launch_timeout: words.last("--launch_timeout", values::seconds)?.unwrap_or(LAUNCH_TIMEOUT),
-        python: path(words, "--python")?,
+        python: words.path("--python")?,
     })
 }
 
@@ -194,8 +184,8 @@ fn local_session(text: &str) -> Result<LocalSession, String> {
 fn log(words: &mut Words) -> Result<LogConfig, UsageError> {
     Ok(LogConfig {
         verbosity: words.last("--verbose", verbosity)?.unwrap_or(VERBOSITY),
-        file: path(words, "--log_file")?.filter(|file| file.as_os_str() != "-"),
-        format: words.last("--log_format", log_format)?.unwrap_or(LogFormat::Text),
+        file: words.path("--log_file")?.filter(|file| file.as_os_str() != "-"),
+        format: words.last("--log_format", values::log_format)?.unwrap_or(LogFormat::Text),
     })
 }
 
@@ -204,30 +194,7 @@ fn verbosity(text: &str) -> Result<u8, String> {
     Ok(u8::try_from(level).unwrap_or(MOST_VERBOSE).min(MOST_VERBOSE))
 }
 
-fn log_format(text: &str) -> Result<LogFormat, String> {
-    match text {
-        "text" => Ok(LogFormat::Text),
-        "json" => Ok(LogFormat::Json),
-        _ => Err(format!("{} is neither text nor json", quoted(text))),
-    }
-}
-
-/// Any text.
-#[expect(clippy::unnecessary_wraps, reason = "readers of values may fail")]
-fn text(text: &str) -> Result<String, String> {
-    Ok(text.to_owned())
-}
-
 /// A port of which 0 means none: nothing can be reached there.
 fn optional_port(words: &mut Words, long: &'static str) -> Result<Option<u16>, UsageError> {
     Ok(words.last(long, values::port)?.filter(|port| *port != 0))
-}
-
-/// A path of any bytes, but not an empty one: that would be the working directory, which nobody means.
-fn path(words: &mut Words, long: &'static str) -> Result<Option<PathBuf>, UsageError> {
-    let given = words.all_os(long)?;
-    if given.iter().any(|path| path.is_empty()) {
-        return Err(UsageError::about(long, "the value is empty"));
-    }
-    Ok(given.into_iter().next_back().map(PathBuf::from))
 }

@@ -6,6 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use super::error::UsageError;
 
@@ -17,6 +18,7 @@ const MARK: &str = "=";
 pub struct Builder {
     pairs: Vec<OsString>,
     positionals: Vec<OsString>,
+    trailing: Vec<OsString>,
 }
 
 impl Builder {
@@ -37,6 +39,11 @@ impl Builder {
         self.positionals.push(word);
     }
 
+    /// A word behind `--` that is to be passed on.
+    pub fn trailing(&mut self, word: OsString) {
+        self.trailing.push(word);
+    }
+
     /// Whether no such word has been seen so far.
     pub fn lacks_positional(&self) -> bool {
         self.positionals.is_empty()
@@ -44,7 +51,11 @@ impl Builder {
 
     /// The line, ready to be read.
     pub fn finish(self) -> Words {
-        Words { pairs: pico_args::Arguments::from_vec(self.pairs), positionals: self.positionals }
+        Words {
+            pairs: pico_args::Arguments::from_vec(self.pairs),
+            positionals: self.positionals,
+            trailing: self.trailing,
+        }
     }
 }
 
@@ -53,16 +64,22 @@ impl Builder {
 pub struct Words {
     pairs: pico_args::Arguments,
     positionals: Vec<OsString>,
+    trailing: Vec<OsString>,
 }
 
 impl Words {
     /// Whether a switch was given, once or more.
     pub fn switch(&mut self, long: &'static str) -> bool {
-        let mut given = false;
+        self.count(long) > 0
+    }
+
+    /// How often a switch was given.
+    pub fn count(&mut self, long: &'static str) -> usize {
+        let mut count = 0;
         while self.pairs.contains(long) {
-            given = true;
+            count += 1;
         }
-        given
+        count
     }
 
     /// Every value of a flag, whatever bytes they hold.
@@ -85,6 +102,20 @@ impl Words {
         read: fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, UsageError> {
         Ok(self.all(long, read)?.pop())
+    }
+
+    /// A path of any bytes, but not an empty one: that would be the working directory, which nobody means.
+    pub fn path(&mut self, long: &'static str) -> Result<Option<PathBuf>, UsageError> {
+        let given = self.all_os(long)?;
+        if given.iter().any(|path| path.is_empty()) {
+            return Err(UsageError::about(long, "the value is empty"));
+        }
+        Ok(given.into_iter().next_back().map(PathBuf::from))
+    }
+
+    /// The words behind `--`, when they are not among the positionals.
+    pub fn take_trailing(&mut self) -> Vec<OsString> {
+        std::mem::take(&mut self.trailing)
     }
 
     /// The words that belong to no flag, once every flag has been read.

@@ -4,6 +4,7 @@ pub mod body;
 pub mod connection;
 pub mod files;
 pub mod html;
+pub mod origin;
 pub mod query;
 pub mod request;
 pub mod response;

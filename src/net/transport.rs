@@ -12,10 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
-use rustix::net::{SendFlags, send};
 
 use super::tls::{Acceptor, TlsSession};
-use wire::{at_least_one_tick, look, send_file_plain};
+use wire::{at_least_one_tick, look, send_file_plain, send_now};
 pub use wire::{retry, send_all, timed_out};
 
 /// Bytes that are encrypted and sent at a time: few lock rounds, yet the reader is not kept from its session for long.
@@ -24,6 +23,9 @@ const TLS_CHUNK: usize = 64 * 1024;
 /// Bytes of TLS's own messages that may wait for a client that does not read. It can ask for new keys without end
 /// (RFC 8446 section 4.6.3), and each time there is an answer. A chunk that a writer has just encrypted may be among them.
 const TLS_BACKLOG: usize = 4 * TLS_CHUNK;
+
+/// Bytes of the carry that stay allocated while it is empty: enough for what is said now and then.
+const LARGEST_IDLE_CARRY: usize = 4 * 1024;
 
 /// What happened while a write waited for the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,18 @@ pub enum Placed {
     Busy,
     /// Nothing was written: the peer takes nothing just now.
     Full,
+}
+
+/// What became of bytes that were offered without waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offered {
+    /// All of them are on their way.
+    Taken,
+    /// The first of them are; the rest is kept and goes before anything else. Somebody has to wait for that:
+    /// [`Transport::write_all`] of nothing does.
+    Begun,
+    /// None: the peer takes nothing just now, or another thread is writing.
+    Refused,
 }
 
 /// Gives up at the first stall: the write timeout is the deadline.
@@ -231,18 +245,55 @@ impl Transport {
         Ok(Placed::Sent)
     }
 
+    /// Writes as much of `bytes` as goes without waiting.
+    ///
+    /// # Errors
+    /// The connection is lost, or nothing may be written any more.
+    pub fn offer(&self, bytes: &[u8]) -> io::Result<Offered> {
+        let Ok(mut outbox) = self.outbox.try_lock() else {
+            return Ok(Offered::Refused);
+        };
+        if outbox.closed {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.drain_carry(&mut outbox)?;
+        if !outbox.carry.is_empty() {
+            return Ok(Offered::Refused);
+        }
+        match &self.tls {
+            Some(session) => {
+                session.write(bytes, &mut outbox.carry)?;
+                self.drain_carry(&mut outbox)?;
+            }
+            None => match send_now(&self.socket, bytes) {
+                Ok(0) if !bytes.is_empty() => return Ok(Offered::Refused),
+                Ok(sent) => outbox.carry.extend_from_slice(bytes.get(sent..).unwrap_or_default()),
+                Err(error) => {
+                    outbox.closed = true;
+                    return Err(error);
+                }
+            },
+        }
+        let offered = if outbox.carry.is_empty() { Offered::Taken } else { Offered::Begun };
+        drop(outbox);
+        self.flush_late_output()?;
+        Ok(offered)
+    }
+
     /// Sends as much of the carry as the socket takes without waiting.
     fn drain_carry(&self, outbox: &mut Outbox) -> io::Result<()> {
         while !outbox.carry.is_empty() {
-            match send(&self.socket, &outbox.carry, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            match send_now(&self.socket, &outbox.carry) {
+                Ok(0) => return Ok(()),
                 Ok(sent) => drop(outbox.carry.drain(..sent)),
-                Err(rustix::io::Errno::AGAIN) => return Ok(()),
-                Err(rustix::io::Errno::INTR) => {}
                 Err(error) => {
                     outbox.closed = true;
-                    return Err(error.into());
+                    return Err(error);
                 }
             }
+        }
+        if outbox.carry.capacity() > LARGEST_IDLE_CARRY {
+            outbox.carry = Vec::new();
         }
         Ok(())
     }

@@ -3,10 +3,8 @@
 //! The connection's own thread carries bytes up (client to backend) and watches the client's health; a second thread
 //! carries them down. No queue stands between them, so each side's backpressure reaches the other by itself.
 
-mod buffer;
 mod down;
 mod ending;
-mod pulse;
 mod up;
 
 use std::io;
@@ -19,10 +17,10 @@ use rustix::net::sockopt;
 
 pub use ending::End;
 use ending::{Ending, Pump};
-use pulse::Pulse;
 
 use super::live::Endable;
 use super::transport::{self, Progress, Transport};
+use super::websocket::pulse::Pulse;
 use super::websocket::sink::Sink;
 use crate::sys::thread;
 

@@ -64,6 +64,22 @@ pub fn capacity() -> Capacity {
     ])
 }
 
+/// How many connections there may be at once: `wanted`, or as many as the limits allow.
+pub fn connections(wanted: Option<usize>) -> usize {
+    let capacity = capacity();
+    let wanted = wanted.unwrap_or(capacity.connections);
+    if wanted > capacity.connections {
+        log::warn!(
+            "--max_connections {wanted} is more than this process may have; the limit is {} by {}",
+            capacity.connections,
+            capacity.limited_by
+        );
+    }
+    let limit = wanted.min(capacity.connections);
+    log::debug!("at most {limit} connections at once (limited by {})", capacity.limited_by);
+    limit
+}
+
 fn from_limits(limits: &[(Option<u64>, u64, u64, &'static str)]) -> Capacity {
     limits
         .iter()

@@ -102,6 +102,7 @@ impl Log for Front {
         let line = one_line(&text);
         let mut copy = Record::builder();
         copy.metadata(record.metadata().clone());
+        copy.key_values(record.key_values());
         self.inner.log(&copy.args(format_args!("{line}")).build());
     }
 

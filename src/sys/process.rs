@@ -13,6 +13,7 @@ mod child;
 pub mod guardian;
 pub mod ladder;
 pub mod output;
+pub mod printed;
 mod run;
 mod table;
 mod tree;
@@ -26,6 +27,7 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
 use std::mem;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -34,6 +36,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{
     Pid, Resource, Rlimit, WaitId, WaitIdOptions, WaitIdStatus, getpid, getrlimit, prlimit, set_child_subreaper, waitid,
 };
@@ -57,9 +60,13 @@ const REAP_EVERY: Duration = Duration::from_millis(500);
 pub struct Spawn {
     /// The program (a path, or a name that PATH knows) and its arguments.
     pub argv: Vec<OsString>,
+    /// What it is to think its name is (`argv[0]`); `None` is the program as given.
+    pub name: Option<OsString>,
     /// Working directory; `None` is ours.
     pub cwd: Option<PathBuf>,
-    /// Additions to our environment.
+    /// Whether it gets our environment.
+    pub inherits: bool,
+    /// Additions to that.
     pub env: Vec<(OsString, OsString)>,
     /// Variables of ours that it must not see.
     pub unset: Vec<OsString>,
@@ -89,7 +96,9 @@ impl Spawn {
     pub fn new(argv: Vec<OsString>) -> Self {
         Self {
             argv,
+            name: None,
             cwd: None,
+            inherits: true,
             env: Vec::new(),
             unset: Vec::new(),
             stdin: Stdio::null(),
@@ -202,6 +211,14 @@ impl Drop for Processes {
     }
 }
 
+/// Makes reads from `file`, or writes to it, return at once.
+///
+/// # Errors
+/// The descriptor is of no use.
+pub fn do_not_block(file: impl AsFd) -> io::Result<()> {
+    Ok(fcntl_setfl(&file, fcntl_getfl(&file)? | OFlags::NONBLOCK)?)
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -282,6 +299,12 @@ fn command(spawn: Spawn) -> io::Result<Command> {
     let mut words = spawn.argv.into_iter();
     let program = words.next().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no program is named"))?;
     let mut command = Command::new(program);
+    if let Some(name) = spawn.name {
+        command.arg0(name);
+    }
+    if !spawn.inherits {
+        command.env_clear();
+    }
     command.args(words).envs(spawn.env).stdin(spawn.stdin).stdout(spawn.stdout).stderr(spawn.stderr);
     for name in spawn.unset {
         command.env_remove(name);

@@ -4,7 +4,6 @@
 
 mod app;
 mod command;
-mod log;
 mod plan;
 mod ports;
 mod script;
@@ -18,15 +17,14 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::{self, Debug, Formatter};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::event::{EventfdFlags, eventfd};
-
 use super::config::Config;
 use super::services::{ServiceSpec, Services, interpreter};
+use crate::sys::bell::Bell;
 use crate::sys::process::{Processes, guardian};
 use crate::sys::thread;
 use ports::Ports;
@@ -257,26 +255,5 @@ impl Reporter {
 impl Drop for Reporter {
     fn drop(&mut self) {
         self.gone();
-    }
-}
-
-/// Wakes a supervising thread, once and for good (`eventfd(2)`).
-#[derive(Debug)]
-struct Bell(OwnedFd);
-
-impl Bell {
-    fn new() -> io::Result<Self> {
-        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
-    }
-
-    fn ring(&self) {
-        // It can only fail when it has been rung nearly 2^64 times.
-        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
-    }
-}
-
-impl AsFd for Bell {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
     }
 }

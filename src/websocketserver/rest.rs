@@ -5,8 +5,8 @@ pub(super) mod services;
 use serde_json::json;
 
 use super::Server;
-use super::origin::{self, Caller};
 use super::token;
+use crate::net::http::origin::{self, Caller};
 use crate::net::http::request::Head;
 use crate::net::http::response::Response;
 

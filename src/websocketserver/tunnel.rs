@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use super::Server;
 use super::config::Target;
-use super::origin::{self, Caller};
 use super::registry::Claim;
 use crate::net::backend;
 use crate::net::http::connection::Websocket;
+use crate::net::http::origin::{self, Caller};
 use crate::net::http::query;
 use crate::net::http::request::Head;
 use crate::net::live::Permit;

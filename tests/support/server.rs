@@ -1,4 +1,4 @@
-//! The real `websocketserver`, on ports that the system chose.
+//! The real servers, on ports that the system chose.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -14,6 +14,13 @@ use super::wait::{DEADLINE, eventually, eventually_some};
 /// No processor time for this long is a rest.
 const REST: Duration = Duration::from_millis(200);
 
+const WEBSOCKETSERVER: &str = env!("CARGO_BIN_EXE_websocketserver");
+const SCALESOCKET: &str = env!("CARGO_BIN_EXE_scalesocket");
+/// In place of a scheme for the port of `scalesocket`.
+const ROOMS: &str = "rooms";
+/// In the guardian's command line, beside the path of the program itself.
+const GUARDIAN: &str = "/proc/self/exe";
+
 /// A running server. Dropping it kills it, by its own process id.
 #[derive(Debug)]
 pub struct Server {
@@ -26,6 +33,7 @@ pub struct Server {
 /// How a server is to be started.
 #[derive(Debug)]
 pub struct Builder {
+    program: &'static str,
     ws_port: i32,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
@@ -60,6 +68,7 @@ impl Server {
     /// A server with more wishes than arguments.
     pub fn builder() -> Builder {
         Builder {
+            program: WEBSOCKETSERVER,
             ws_port: 0,
             args: Vec::new(),
             env: Vec::new(),
@@ -69,6 +78,28 @@ impl Server {
             listeners: None,
             exact: false,
         }
+    }
+
+    /// Starts `scalesocket` with `args` beside `--addr 127.0.0.1:0`, and waits until it listens.
+    ///
+    /// # Panics
+    /// When it does not listen within the deadline, or ends.
+    pub fn scalesocket<S: AsRef<OsStr>>(args: &[S]) -> Self {
+        Self::scalesocket_builder().args(args).start()
+    }
+
+    /// A `scalesocket` with more wishes than arguments.
+    pub fn scalesocket_builder() -> Builder {
+        let builder = Self::builder().args(&["--addr", "127.0.0.1:0"]).listeners(1);
+        Builder { program: SCALESOCKET, exact: true, ..builder }
+    }
+
+    /// Runs `scalesocket` with exactly `args` until it ends by itself.
+    ///
+    /// # Panics
+    /// When it has not ended by the deadline.
+    pub fn run_scalesocket<S: AsRef<OsStr>>(args: &[S]) -> Finished {
+        Self::run_program(SCALESOCKET, args)
     }
 
     /// Starts the server with exactly `args`, and waits for `listeners` listeners.
@@ -85,7 +116,11 @@ impl Server {
     /// # Panics
     /// When it has not ended by the deadline.
     pub fn run<S: AsRef<OsStr>>(args: &[S]) -> Finished {
-        let mut command = command();
+        Self::run_program(WEBSOCKETSERVER, args)
+    }
+
+    fn run_program<S: AsRef<OsStr>>(program: &str, args: &[S]) -> Finished {
+        let mut command = command(program);
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the server starts");
         let (stdout, stderr) = (Output::default(), Output::default());
@@ -107,6 +142,38 @@ impl Server {
     /// When there is none.
     pub fn ws_port(&self) -> u16 {
         self.port("ws").expect("a ws listener in the log")
+    }
+
+    /// Port of `scalesocket`.
+    ///
+    /// # Panics
+    /// When it has said none.
+    pub fn room_port(&self) -> u16 {
+        self.port(ROOMS).expect("a listener in the log")
+    }
+
+    /// Processes that run directly below the server, but for its guardian: id and command line.
+    pub fn children(&self) -> Vec<(i32, String)> {
+        let all = fs::read_dir("/proc").expect("/proc").flatten();
+        let ids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        ids.filter_map(|id| {
+            let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+            let (_, fields) = stat.rsplit_once(") ")?;
+            let mut fields = fields.split(' ');
+            let (state, parent) = (fields.next()?, fields.next()?);
+            let line = fs::read(format!("/proc/{id}/cmdline")).ok()?;
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            let is_child = state != "Z" && parent == self.pid().to_string() && !line.contains(GUARDIAN);
+            is_child.then(|| (id, line.trim_end().to_owned()))
+        })
+        .collect()
+    }
+
+    /// Waits until so many processes run directly below the server.
+    #[track_caller]
+    pub fn wait_children(&self, count: usize) {
+        let done = eventually_some(DEADLINE, || (self.children().len() == count).then_some(()));
+        assert!(done.is_some(), "{count} children were expected: {:?}", self.children());
     }
 
     /// Port of the http (or https) listener.
@@ -320,7 +387,10 @@ impl Builder {
     }
 
     fn command(&self) -> Command {
-        let mut command = self.descriptors.map_or_else(command, limited);
+        let mut command = match self.descriptors {
+            Some(descriptors) => limited(self.program, descriptors),
+            None => command(self.program),
+        };
         if !self.exact {
             command.arg(self.ws_port.to_string()).args(["--bind_address", "127.0.0.1"]);
         }
@@ -343,18 +413,14 @@ impl Builder {
 }
 
 /// The binary under test, without what the developer's own environment would tell it.
-fn command() -> Command {
-    clean(Command::new(env!("CARGO_BIN_EXE_websocketserver")))
+fn command(program: &str) -> Command {
+    clean(Command::new(program))
 }
 
 /// The binary under a limit of open files. The shell replaces itself, so the process id is the server's.
-fn limited(descriptors: u32) -> Command {
+fn limited(program: &str, descriptors: u32) -> Command {
     let mut shell = Command::new("sh");
-    shell.args([
-        "-c",
-        &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\""),
-        env!("CARGO_BIN_EXE_websocketserver"),
-    ]);
+    shell.args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\""), program]);
     clean(shell)
 }
 
@@ -368,8 +434,9 @@ fn clean(mut command: Command) -> Command {
     command
 }
 
-/// Scheme and port of each `listening on SCHEME://HOST:PORT` in a log.
+/// Scheme and port of each `listening on SCHEME://HOST:PORT` in a log, and [`ROOMS`] for `listening at HOST:PORT`.
 fn listeners(log: &str) -> Vec<(String, u16)> {
+    let log = log.replace("listening at ", &format!("listening on {ROOMS}://"));
     let urls = log.split("listening on ").skip(1);
     urls.filter_map(|rest| {
         let (scheme, rest) = rest.split_once("://")?;

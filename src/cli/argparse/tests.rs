@@ -6,6 +6,7 @@ const COMMAND: Command = Command {
     name: "tool",
     about: "",
     positional: Positional { name: "port", help: "", claims: |word| word == "7" },
+    trailing: None,
     groups: &[
         Group {
             title: "",

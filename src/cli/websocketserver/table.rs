@@ -15,6 +15,7 @@ pub const COMMAND: Command = Command {
                taken on the HTTP port alone)",
         claims: is_port_word,
     },
+    trailing: None,
     groups: &[LISTENING, TUNNEL, SERVICES, ENSIGHT, SECURITY, LIMITS, LOGGING, OTHER],
     examples: &[
         (

@@ -1,6 +1,9 @@
 use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 use super::*;
+use crate::cli::testing::words;
+use crate::net::tls::TlsFiles;
 
 mod any_line;
 mod help;
@@ -35,20 +38,6 @@ fn plain() -> Config {
         metrics: false,
         log: LogConfig { verbosity: 1, file: None, format: LogFormat::Text },
     }
-}
-
-/// A line in words: parted by spaces, except between single quotes.
-fn words(line: &str) -> Vec<OsString> {
-    let mut words = vec![String::new()];
-    let mut quoted = false;
-    for c in line.chars() {
-        match c {
-            '\'' => quoted = !quoted,
-            ' ' if !quoted => words.push(String::new()),
-            _ => words.last_mut().unwrap().push(c),
-        }
-    }
-    words.into_iter().map(OsString::from).collect()
 }
 
 fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {

@@ -5,6 +5,8 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
 
 use super::{Progress, Watch};
 
@@ -24,6 +26,18 @@ pub(super) fn look(socket: &TcpStream, wanted: PollFlags, time: Option<Duration>
     let time = time.and_then(|time| Timespec::try_from(time).ok());
     retry(|| poll(&mut fds, time.as_ref()).map_err(io::Error::from))?;
     Ok(fds.iter().fold(PollFlags::empty(), |found, fd| found | fd.revents()))
+}
+
+/// Sends what the kernel takes without waiting, and answers how much that was.
+pub(super) fn send_now(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    loop {
+        match send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            Ok(sent) => return Ok(sent),
+            Err(Errno::AGAIN) => return Ok(0),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// Repeats a call that a signal interrupted.

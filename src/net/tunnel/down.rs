@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use super::buffer::Buffer;
 use super::ending::{End, Pump};
 use super::{CLIENT_LINGER, Tunnel};
+use crate::net::buffer::Buffer;
 use crate::net::transport::{Progress, retry, timed_out};
 use crate::net::websocket::codec::{SERVER_HEADER, header_before};
 

@@ -5,12 +5,12 @@ use std::net::Shutdown;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::buffer::Buffer;
 use super::ending::{End, Pump};
-use super::pulse::Pulse;
 use super::{BACKEND_LINGER, CLOSE_REPLY_WAIT, Tunnel};
+use crate::net::buffer::Buffer;
 use crate::net::transport::{Progress, send_all, timed_out};
 use crate::net::websocket::codec::{Decoder, MAX_PIECES, Pieces, Signal, Stop};
+use crate::net::websocket::pulse::Pulse;
 
 /// The upper pump's own state.
 struct Up<'a> {
@@ -111,7 +111,7 @@ impl Up<'_> {
             match decoded.stop {
                 Stop::Drained => return Ok(()),
                 Stop::Signal(Signal::Ping(payload)) => drop(self.tunnel.sink.pong(&payload)),
-                Stop::Full | Stop::Signal(Signal::Pong) => {}
+                Stop::Full | Stop::Message { .. } | Stop::Signal(Signal::Pong) => {}
                 Stop::Signal(Signal::Close(close)) => return Err(End::ClientClosed(close.map(|(code, _)| code))),
                 Stop::Violation(violation) => return Err(End::Violation(violation)),
             }

@@ -42,6 +42,11 @@ pub enum Stop {
     Full,
     /// A control frame is complete; decode the bytes after `used`.
     Signal(Signal),
+    /// A message is complete with the payload so far (only [`Decoder::of_messages`]); decode the bytes after `used`.
+    Message {
+        /// Whether it is text, which has yet to be checked for UTF-8.
+        text: bool,
+    },
     /// The stream is of no use from here on.
     Violation(Violation),
 }
@@ -107,6 +112,10 @@ pub struct Decoder {
     state: State,
     /// Inside a fragmented message.
     fragmented: bool,
+    /// Whether the message at hand is text.
+    text: bool,
+    /// Whether to stop at the end of each message.
+    of_messages: bool,
 }
 
 #[derive(Debug)]
@@ -133,6 +142,11 @@ struct Header {
 }
 
 impl Decoder {
+    /// A decoder that stops at the end of each message.
+    pub fn of_messages() -> Self {
+        Self { of_messages: true, ..Self::default() }
+    }
+
     /// Decodes `buffer`: unmasks payload in place, up to the end or to the first signal.
     pub fn decode(&mut self, buffer: &mut [u8]) -> Decoded {
         let mut payload = Pieces::default();
@@ -168,10 +182,11 @@ impl Decoder {
                 *used = end;
                 *left -= count as u64;
                 mask.rotate_left(count % 4);
-                if *left == 0 {
-                    self.state = State::default();
+                if *left > 0 {
+                    return Ok(None);
                 }
-                Ok(None)
+                self.state = State::default();
+                Ok(self.end_of_frame())
             }
             State::Control { want, have, .. } => {
                 let rest = buffer.get(*used..).unwrap_or_default();
@@ -205,14 +220,23 @@ impl Decoder {
                     }
                     _ => {}
                 }
+                if data != Data::Continue {
+                    self.text = data == Data::Text;
+                }
                 self.fragmented = !header.fin;
-                self.state = match header.length {
-                    0 => State::default(),
-                    left => State::Payload { left, mask: header.mask },
-                };
-                Ok(None)
+                if header.length > 0 {
+                    self.state = State::Payload { left: header.length, mask: header.mask };
+                    return Ok(None);
+                }
+                self.state = State::default();
+                Ok(self.end_of_frame())
             }
         }
+    }
+
+    /// Where a message ends too, if that is asked for.
+    fn end_of_frame(&self) -> Option<Stop> {
+        (self.of_messages && !self.fragmented).then_some(Stop::Message { text: self.text })
     }
 
     /// A control frame's payload is complete.

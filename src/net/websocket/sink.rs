@@ -11,7 +11,7 @@ use tungstenite::protocol::frame::coding::Control;
 
 use super::codec::{close_frame, control_frame};
 use crate::net::live::Endable;
-use crate::net::transport::{Placed, Transport, Watch};
+use crate::net::transport::{Offered, Placed, Transport, Watch};
 
 /// How long a client may take to close after it was sent away.
 const DISMISSAL: Duration = Duration::from_secs(2);
@@ -72,6 +72,17 @@ impl Sink {
             }
         }
         Ok(())
+    }
+
+    /// Writes data frames without waiting, as far as that goes.
+    ///
+    /// # Errors
+    /// The connection is lost, or a close frame is out.
+    pub fn offer(&self, frames: &[u8]) -> io::Result<Offered> {
+        let offered = self.transport.offer(frames)?;
+        // A signal that came up while this thread held the outbox.
+        self.flush()?;
+        Ok(offered)
     }
 
     /// Answers a ping.

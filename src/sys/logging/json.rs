@@ -4,8 +4,10 @@ use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
+use log::kv::{Key, VisitSource};
 use log::{Level, Log, Metadata, Record};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::output::LONGEST_LINE;
 
@@ -16,17 +18,24 @@ struct Line<'a> {
     timestamp: f64,
     level: &'a str,
     message: &'a str,
+    /// What the record says beside its message.
+    #[serde(flatten)]
+    fields: &'a Map<String, Value>,
 }
 
 /// Bytes of a message; the rest is cut. Escaped it is twice as long at most, since it holds no control characters, so
 /// the whole line passes uncut.
 const LONGEST_MESSAGE: usize = LONGEST_LINE / 2 - 128;
 
-/// One line, with its end.
+/// One line without fields, with its end.
 pub(super) fn line(level: Level, message: &str) -> Vec<u8> {
+    line_with(level, message, &Map::new())
+}
+
+fn line_with(level: Level, message: &str, fields: &Map<String, Value>) -> Vec<u8> {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let message = message.get(..message.floor_char_boundary(LONGEST_MESSAGE)).unwrap_or(message);
-    let line = Line { timestamp: since.as_secs_f64(), level: level.as_str(), message };
+    let line = Line { timestamp: since.as_secs_f64(), level: level.as_str(), message, fields };
     // Numbers and strings cannot fail to be JSON.
     let mut text = serde_json::to_vec(&line).unwrap_or_default();
     text.push(b'\n');
@@ -50,13 +59,29 @@ impl<W: Write + Send> Log for JsonLogger<W> {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let line = line(record.level(), &record.args().to_string());
+        let mut fields = Fields::default();
+        // Collecting cannot fail: what is no JSON is left out.
+        let _ = record.key_values().visit(&mut fields);
+        let line = line_with(record.level(), &record.args().to_string(), &fields.0);
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         // A log that cannot be written has nowhere to say so.
         let _ = writer.write_all(&line);
     }
 
     fn flush(&self) {}
+}
+
+/// The fields of a record as JSON.
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl<'kvs> VisitSource<'kvs> for Fields {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: log::kv::Value<'kvs>) -> Result<(), log::kv::Error> {
+        if let Ok(value) = serde_json::to_value(&value) {
+            self.0.insert(key.to_string(), value);
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -87,7 +87,10 @@ impl EnSight {
 
     fn ask(&self, server: &Server, line: &Line, kind: Kind, source: &str) -> Result<String, Missed> {
         let answer = self.link.run(line, kind, source, self.patience);
-        let reply = wait(&answer, server, self.patience)?;
+        let reply = wait(&answer, server, self.patience).inspect_err(|_| {
+            // It may be another EnSight the next time.
+            self.helped.lock().unwrap_or_else(PoisonError::into_inner).remove(line);
+        })?;
         if reply.error < 0 { Err(Missed::Python(reply.value)) } else { Ok(reply.value) }
     }
 }

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::json;
 
-use super::log::Output;
 use super::plan::{Kept, Plan, plan};
 use super::talk::{self, Talk, Word};
-use super::{Bell, Context, Order, Reporter};
+use super::{Context, Order, Reporter};
+use crate::sys::bell::Bell;
 use crate::sys::process::ladder::{Descent, Ladder, Next, terminate};
+use crate::sys::process::printed::Printed;
 use crate::sys::process::{Child, Exit};
 
 /// How often a child is looked at on kernels that cannot tell of its end.
@@ -21,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Launches, watches, ends.
 pub(super) fn run(order: &Order, context: &Context, bell: &Bell, reporter: &mut Reporter) {
     let name = format!("{} #{}", order.spec.name, order.index);
-    if is_rung(bell) {
+    if bell.is_rung() {
         return; // nobody wants it any more
     }
     match begin(order, context, &name, reporter) {
@@ -40,7 +41,7 @@ pub(super) fn run(order: &Order, context: &Context, bell: &Bell, reporter: &mut 
 struct Instance {
     name: String,
     child: Child,
-    output: Output,
+    output: Printed,
     talk: Option<Talk>,
     /// How it is ended; `None` once that has begun.
     ladder: Option<Ladder>,
@@ -64,7 +65,7 @@ fn begin(order: &Order, context: &Context, name: &str, reporter: &mut Reporter) 
         spawn.stdout = Stdio::from(theirs.try_clone().map_err(cannot)?);
     }
     spawn.stderr = Stdio::from(theirs);
-    let output = Output::new(name.to_owned(), from.into()).map_err(cannot)?;
+    let output = Printed::new(name.to_owned(), from.into()).map_err(cannot)?;
     let program = spawn.argv.first().map(|program| program.display().to_string()).unwrap_or_default();
     let child = context.processes.spawn(spawn);
     let child = child.map_err(|error| format!("cannot start {program}: {}", error.to_string().to_lowercase()))?;
@@ -83,7 +84,7 @@ impl Instance {
     fn watch(&mut self, bell: &Bell, reporter: &mut Reporter) {
         loop {
             // First: after a stop nothing is reported as started.
-            if !self.asked && is_rung(bell) {
+            if !self.asked && bell.is_rung() {
                 self.asked = true;
                 self.go_down();
             }
@@ -188,11 +189,6 @@ fn watch_for(file: BorrowedFd<'_>, flags: PollFlags) -> PollFd<'_> {
     PollFd::from_borrowed_fd(file, flags)
 }
 
-fn is_rung(bell: &Bell) -> bool {
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut [watch_for(bell.as_fd(), PollFlags::IN)], Some(&now)).is_ok_and(|count| count > 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Report;
@@ -210,7 +206,7 @@ mod tests {
             let mut instance = Instance {
                 name: "S #0".to_owned(),
                 child,
-                output: Output::new("S #0".to_owned(), from.into()).unwrap(),
+                output: Printed::new("S #0".to_owned(), from.into()).unwrap(),
                 talk: None,
                 ladder: Some(terminate(DEADLINE)),
                 leftovers: DEADLINE,

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Endpoint, Started};
+use crate::sys::process::do_not_block;
 
 /// Bytes of a line; endpoints are short.
 const LONGEST_LINE: usize = 256 * 1024;
@@ -30,11 +30,6 @@ pub(super) enum Word {
     Started { host: String, port: u16, endpoints: BTreeMap<String, (String, u16)> },
     /// It has not, and this is why. Its `stop` is called now.
     Failed(String),
-}
-
-/// Makes reads and writes return at once.
-pub(super) fn do_not_block(file: &OwnedFd) -> io::Result<()> {
-    Ok(fcntl_setfl(file, fcntl_getfl(file)? | OFlags::NONBLOCK)?)
 }
 
 impl Talk {

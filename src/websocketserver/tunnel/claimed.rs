@@ -129,7 +129,7 @@ impl<'a> Waiting<'a> {
                 Stop::Signal(Signal::Close(_)) => return Err(Missed::Goodbye),
                 Stop::Violation(violation) => return Err(Missed::Close(violation.code, violation.reason.to_owned())),
                 Stop::Drained => return Ok(()),
-                Stop::Signal(_) | Stop::Full => {}
+                Stop::Signal(_) | Stop::Message { .. } | Stop::Full => {}
             }
             bytes = bytes.get_mut(decoded.used..).unwrap_or_default();
         }

@@ -39,7 +39,7 @@ fn decode(wire: &[u8], split: usize) -> (Vec<u8>, Vec<Signal>, Option<Violation>
             step.payload.of(rest).for_each(|piece| payload.extend_from_slice(piece));
             match step.stop {
                 Stop::Drained => break,
-                Stop::Full => {}
+                Stop::Full | Stop::Message { .. } => {}
                 Stop::Signal(signal) => signals.push(signal),
                 Stop::Violation(violation) => return (payload, signals, Some(violation)),
             }
@@ -55,6 +55,40 @@ fn the_rfc_example_is_unmasked() {
     let wire = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
     for split in 1..=wire.len() {
         assert_eq!(decode(&wire, split), (b"Hello".to_vec(), vec![], None));
+    }
+}
+
+/// Decodes `wire` in pieces of `split` bytes into whole messages.
+fn messages(wire: &[u8], split: usize) -> Vec<(bool, Vec<u8>)> {
+    let mut decoder = Decoder::of_messages();
+    let (mut message, mut messages) = (Vec::new(), Vec::new());
+    for piece in wire.chunks(split) {
+        let mut bytes = piece.to_vec();
+        let mut rest = &mut bytes[..];
+        while !rest.is_empty() {
+            let step = decoder.decode(rest);
+            step.payload.of(rest).for_each(|piece| message.extend_from_slice(piece));
+            if let Stop::Message { text } = step.stop {
+                messages.push((text, std::mem::take(&mut message)));
+            }
+            rest = &mut rest[step.used..];
+        }
+    }
+    messages
+}
+
+#[test]
+fn messages_end_where_the_client_ended_them() {
+    let mut wire = frame(0x81, b"one", MASK);
+    wire.extend(frame(0x82, b"", MASK));
+    wire.extend(frame(0x01, b"fra", MASK));
+    wire.extend(frame(0x89, b"beat", MASK));
+    wire.extend(frame(0x00, b"gmen", MASK));
+    wire.extend(frame(0x80, b"", MASK));
+    wire.extend(frame(0x82, &[7; 300], MASK));
+    let wanted = [(true, b"one".to_vec()), (false, vec![]), (true, b"fragmen".to_vec()), (false, vec![7; 300])];
+    for split in 1..=wire.len() {
+        assert_eq!(messages(&wire, split), wanted, "{split}");
     }
 }
 

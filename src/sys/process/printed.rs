@@ -1,4 +1,4 @@
-//! What an instance prints, on its way to the log.
+//! What a child prints, on its way to the log.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
-use super::talk::do_not_block;
-use crate::sys::process::output::Lines;
+use super::do_not_block;
+use super::output::Lines;
 
 /// Bytes that are read before somebody else has a turn.
 const AT_ONCE: usize = 64 * 1024;
@@ -17,8 +17,8 @@ const AT_THE_END: usize = 1024 * 1024;
 const LINES: u32 = 500;
 const SPELL: Duration = Duration::from_secs(1);
 
-/// One instance's output.
-pub(super) struct Output {
+/// One child's output.
+pub struct Printed {
     name: String,
     from: Option<OwnedFd>,
     lines: Lines,
@@ -32,25 +32,29 @@ struct Budget {
     hidden: u32,
 }
 
-impl Output {
-    pub(super) fn new(name: String, from: OwnedFd) -> io::Result<Self> {
+impl Printed {
+    /// Reads from `from`, and shows lines under `name`.
+    ///
+    /// # Errors
+    /// The descriptor is of no use.
+    pub fn new(name: String, from: OwnedFd) -> io::Result<Self> {
         do_not_block(&from)?;
         let budget = Budget { since: Instant::now(), shown: 0, hidden: 0 };
         Ok(Self { name, from: Some(from), lines: Lines::default(), budget })
     }
 
     /// What can be read from, while something may come.
-    pub(super) fn from(&self) -> Option<BorrowedFd<'_>> {
+    pub fn from(&self) -> Option<BorrowedFd<'_>> {
         self.from.as_ref().map(AsFd::as_fd)
     }
 
     /// Takes what is there now, within reason.
-    pub(super) fn read(&mut self) {
+    pub fn read(&mut self) {
         self.read_up_to(AT_ONCE);
     }
 
-    /// Takes the last of it. What the instance has left behind may hold the pipe open: its end is not waited for.
-    pub(super) fn finish(&mut self) {
+    /// Takes the last of it. What the child has left behind may hold the pipe open: its end is not waited for.
+    pub fn finish(&mut self) {
         self.read_up_to(AT_THE_END);
         let Self { name, lines, budget, .. } = self;
         lines.finish(|line| budget.show(name, line));
@@ -76,7 +80,7 @@ impl Output {
     }
 
     /// The last lines, as the end of a sentence.
-    pub(super) fn quote(&self) -> String {
+    pub fn quote(&self) -> String {
         self.lines.quote()
     }
 }

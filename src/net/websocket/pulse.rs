@@ -7,7 +7,7 @@ const MISSED: u32 = 2;
 
 /// Watches one client.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub struct Pulse {
     interval: Option<Duration>,
     last_ping: Instant,
     seen: u64,
@@ -15,12 +15,13 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    pub(super) fn new(interval: Option<Duration>, now: Instant) -> Self {
+    /// Starts at `now`; without an interval there are no pings, and silence is no reason.
+    pub fn new(interval: Option<Duration>, now: Instant) -> Self {
         Self { interval, last_ping: now, seen: 0, alive: now }
     }
 
     /// Whether a ping is due; if so it counts as sent.
-    pub(super) fn ping_is_due(&mut self, now: Instant) -> bool {
+    pub fn ping_is_due(&mut self, now: Instant) -> bool {
         // Ticks come a little early or late: a ping that is nearly due goes out.
         let due = self.interval.is_some_and(|interval| now.duration_since(self.last_ping) >= interval * 9 / 10);
         if due {
@@ -30,12 +31,12 @@ impl Pulse {
     }
 
     /// The client could not be heard (its bytes wait for the backend), or it was heard: counting starts anew.
-    pub(super) fn renew(&mut self, now: Instant) {
+    pub fn renew(&mut self, now: Instant) {
         self.alive = now;
     }
 
     /// Called when nothing came for a while; `activity` counts signs of life. The time of silence, when it is too long.
-    pub(super) fn silence(&mut self, activity: u64, now: Instant) -> Option<Duration> {
+    pub fn silence(&mut self, activity: u64, now: Instant) -> Option<Duration> {
         if activity != self.seen {
             self.seen = activity;
             self.alive = now;

@@ -1,14 +1,14 @@
-//! A buffer that is small while a tunnel idles and large while data flows.
+//! A buffer that is small while a connection idles and large while data flows.
 
 /// Bytes while idle: a screenful of key presses and small updates.
-pub(super) const SMALL: usize = 8 * 1024;
+pub const SMALL: usize = 8 * 1024;
 /// Bytes while data flows; measured best for throughput and CPU on loopback.
-pub(super) const LARGE: usize = 256 * 1024;
+pub const LARGE: usize = 256 * 1024;
 /// Reads in a row that would have fitted into a small buffer, after which the large one is given back.
 const PATIENCE: u32 = 256;
 
 /// Grows when a read fills it, shrinks when reads stay small.
-pub(super) struct Buffer {
+pub struct Buffer {
     bytes: Vec<u8>,
     reserve: usize,
     small_reads: u32,
@@ -16,22 +16,22 @@ pub(super) struct Buffer {
 
 impl Buffer {
     /// A small buffer with `reserve` bytes in front of what is read.
-    pub(super) fn new(reserve: usize) -> Self {
+    pub fn new(reserve: usize) -> Self {
         Self { bytes: vec![0; SMALL + reserve], reserve, small_reads: 0 }
     }
 
     /// All bytes, the reserve included.
-    pub(super) fn bytes(&mut self) -> &mut [u8] {
+    pub fn bytes(&mut self) -> &mut [u8] {
         &mut self.bytes
     }
 
     /// Where to read to.
-    pub(super) fn space(&mut self) -> &mut [u8] {
+    pub fn space(&mut self) -> &mut [u8] {
         self.bytes.get_mut(self.reserve..).unwrap_or_default()
     }
 
     /// Fits the size to what the last read brought, for the next one.
-    pub(super) fn adapt(&mut self, count: usize) {
+    pub fn adapt(&mut self, count: usize) {
         let space = self.bytes.len() - self.reserve;
         if count == space && space < LARGE {
             // A new vector: growing would copy bytes that nobody needs.
@@ -47,10 +47,15 @@ impl Buffer {
         }
     }
 
+    /// Whether it has grown.
+    pub fn is_large(&self) -> bool {
+        self.bytes.len() > SMALL + self.reserve
+    }
+
     /// Gives the large buffer back.
-    pub(super) fn shrink(&mut self) {
+    pub fn shrink(&mut self) {
         self.small_reads = 0;
-        if self.bytes.len() > SMALL + self.reserve {
+        if self.is_large() {
             self.bytes = vec![0; SMALL + self.reserve];
         }
     }

@@ -1,10 +1,10 @@
 //! Which pages may talk to this server. Browsers tell where a page comes from; other clients are trusted.
 
-use crate::net::http::request::{Head, without_port};
+use super::request::{Head, without_port};
 
 /// How a browser describes where a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Caller {
+pub enum Caller {
     /// No browser, or a page of this host (its port may differ).
     Same,
     /// A page of an origin that `--allow_origin` names.
@@ -14,7 +14,7 @@ pub(super) enum Caller {
 }
 
 /// Judges the caller by `Origin`, and by `Sec-Fetch-Site` where a browser sends no origin.
-pub(super) fn caller(head: &Head, allowed: &[String]) -> Caller {
+pub fn caller(head: &Head, allowed: &[String]) -> Caller {
     match head.header("origin") {
         Some(origin) if is_named(origin, allowed) => Caller::Allowed,
         Some(origin) if is_same_host(origin, head.host()) => Caller::Same,
@@ -43,7 +43,7 @@ fn is_same_host(origin: &str, host: Option<&str>) -> bool {
 }
 
 /// The origin to name in `Access-Control-Allow-Origin`, if the request has one.
-pub(super) fn named(head: &Head) -> Option<&str> {
+pub fn named(head: &Head) -> Option<&str> {
     head.header("origin")
 }
 
