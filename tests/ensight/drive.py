@@ -2,7 +2,8 @@
 
     drive.py INSTALLATION [OPTION=VALUE ...]    options of LocalLauncher, with Python values
 
-It says `running` when everything is up, `done` after the session is closed, and fails on the first surprise.
+It says `running` when everything is up, and goes on after a line on its standard input. It says `done` after the session
+is closed, and fails on the first surprise.
 """
 
 import ast
@@ -176,6 +177,7 @@ def main():
     session = start(installation, {name: ast.literal_eval(value) for name, value in pairs})
     rest = Rest(session)
     print("running", flush=True)
+    sys.stdin.readline()
     commands(session, rest)
     functions(session, rest)
     objects(session, rest)

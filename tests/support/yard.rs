@@ -97,8 +97,11 @@ impl Yard {
         self.everything().into_iter().filter(|(pid, _)| !is_server(*pid)).collect()
     }
 
-    /// Ids and command lines of everything that bears the mark of this yard.
-    fn everything(&self) -> Vec<(i32, String)> {
+    /// Ids and command lines of everything that bears the mark of this yard, servers too.
+    ///
+    /// # Panics
+    /// When there is no /proc.
+    pub fn everything(&self) -> Vec<(i32, String)> {
         let mark = format!("{MARK}={}", self.path().display());
         let entries = fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
         let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());

@@ -5,6 +5,7 @@ mod browser;
 mod document;
 mod injection;
 mod instances;
+mod operations;
 mod pyensight;
 mod reserved;
 mod transports;

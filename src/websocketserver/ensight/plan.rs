@@ -82,7 +82,11 @@ pub(super) fn plan(op: &Operation, with: &Parameters, body: &Body, events: &str)
         Operation::Exec => Ok(Plan::Exec(body.strings()?)),
         Operation::Eval => {
             // The parentheses let an expression go over several lines, as it may where it stands in a file.
-            let source = python::text(&format!("(\n{}\n)", body.string()?));
+            let expression = body.string()?;
+            if expression.trim().is_empty() {
+                return Err(refusal("there is no expression")); // in parentheses it would be an empty tuple
+            }
+            let source = python::text(&format!("(\n{expression}\n)"));
             Ok(ask("out", &[&format!("eval({source})"), &returns]))
         }
         Operation::DefFunc { app, name } => {

@@ -1,12 +1,13 @@
 //! PyEnSight as it comes from `PyPI`: its launcher starts our binary in an installation, uses it and stops it.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::ensight::{PROGRAMS, certificates, installation};
 use crate::support::process::{Group, Output};
-use crate::support::wait::eventually_some;
+use crate::support::wait::{eventually, eventually_some};
 use crate::support::yard::Yard;
 
 /// How long a whole session may take on a busy machine.
@@ -33,13 +34,21 @@ fn drive(version: &str, options: &[&str]) {
     // With this, what it starts says what it does, in the output of the test.
     command.env("PYENSIGHT_DEBUG", "1").env("ANSYS_GRPC_CERTIFICATES", yard.file("keys"));
     yard.mark(&mut command);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut driver = Group::spawn(&mut command);
     let output = Output::default();
     let readers = [
         output.collect("drive", driver.child().stdout.take().unwrap()),
         output.collect("drive", driver.child().stderr.take().unwrap()),
     ];
+    eventually(DEADLINE, "the session runs, or has failed", || {
+        output.text().contains("running\n") || driver.try_wait().is_some()
+    });
+    let started = yard.everything();
+    for program in ["websocketserver.py", "standin.py"] {
+        assert!(started.iter().any(|(_, words)| words.contains(program)), "no {program} in {started:?}");
+    }
+    driver.child().stdin.take().unwrap().write_all(b"go on\n").unwrap();
     let status = eventually_some(DEADLINE, || driver.try_wait()).expect("the session comes to its end");
     assert!(status.success(), "{version} ended with {status}");
     // Nobody stops what is left: it must go by itself.

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::support::ensight::{Place, Site, Transport, certificates};
+use crate::support::ensight::{Place, SECRET, Site, Transport, certificates};
 use crate::support::http;
 use crate::support::stream::Conn;
-use crate::support::wait::{DEADLINE, eventually};
+use crate::support::wait::{DEADLINE, eventually, eventually_some};
 
 const TRANSPORTS: [Transport; 3] = [Transport::Tcp, Transport::Unix, Transport::MutualTls];
 
@@ -182,4 +182,49 @@ fn without_the_certificates_that_it_wants_ensight_is_away() {
     let site = Site { server: builder.start(), place };
     let answer = site.put("/eval", &json!("1"));
     assert_eq!(answer.status, 502, "{}", answer.text());
+}
+
+#[test]
+fn a_stop_ends_calls_and_streams() {
+    let mut site = Place::new(Transport::Unix).serve();
+    let _ensight = site.place.start(&["-parallel"]);
+    site.exec("import threading\nwaiting, go = threading.Semaphore(0), threading.Event()");
+    let stream = format!("/ensight/v1/{SECRET}/open_callback_stream");
+    let mut listener = Conn::plain(site.server.http_port());
+    listener.send(http::head(&listener, "GET", &stream, &[]).as_bytes());
+    assert_eq!(http::read_head(&mut listener).unwrap().status, 200);
+    let stopped = std::thread::scope(|scope| {
+        let slow = scope.spawn(|| site.put("/eval", &json!("[waiting.release(), go.wait(60)][1]")));
+        assert_eq!(site.eval("waiting.acquire(timeout=30)"), true);
+        let stop = http::get(site.server.http_port(), &format!("/v1/stop?security_token={SECRET}"), &[]);
+        assert_eq!(stop.status, 200);
+        slow.join().unwrap()
+    });
+    assert_eq!(stopped.status, 502, "{}", stopped.text());
+    assert!(site.server.wait_exit(DEADLINE).success());
+    listener.take_rest();
+}
+
+#[test]
+fn streams_that_are_left_take_nothing_with_them() {
+    let site = Place::new(Transport::Tcp).serve();
+    let _ensight = site.place.start(&[]);
+    let stream = format!("/ensight/v1/{SECRET}/open_callback_stream");
+    let listen = || {
+        let mut conn = Conn::plain(site.server.http_port());
+        conn.send(http::head(&conn, "GET", &stream, &[]).as_bytes());
+        assert_eq!(http::read_head(&mut conn).unwrap().status, 200);
+        conn
+    };
+    drop(listen());
+    let idle = eventually_some(DEADLINE, || (site.connections() == 0).then(|| site.server.resources()));
+    let listeners: Vec<_> = (0..20).map(|_| listen()).collect();
+    assert_eq!(site.connections(), 20);
+    drop(listeners);
+    // Threads that resolve names come and go by themselves.
+    let before = idle.expect("the first listener is gone");
+    eventually(DEADLINE, "no more threads and descriptors than before", || {
+        let now = site.server.resources();
+        now.0 <= before.0 && now.1 <= before.1
+    });
 }
