@@ -160,7 +160,7 @@ impl Server {
         let query = head.query.clone().unwrap_or_default();
         let visit = Visit { room: room.to_owned(), query, peer: request.peer };
         let server = Arc::clone(self);
-        Answer::Websocket(handshake, Box::new(move |websocket| member::serve(&server, websocket, visit)))
+        Answer::Websocket(handshake, Box::new(move |websocket| member::serve(&server, websocket, &visit)))
     }
 
     /// Whether what is said to the command is JSON, so that our own messages have to be too.

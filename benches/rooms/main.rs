@@ -48,29 +48,36 @@ impl Row {
 
 fn main() {
     // Without `--bench` (`cargo test --all-targets`) one small round proves that it still works.
-    let serious = std::env::args().any(|word| word == "--bench");
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let serious = words.iter().any(|word| word == "--bench");
     let (rounds, share) = if serious { (ROUNDS, 1) } else { (1, 100) };
+    // A word is part of the title of the rows that are wanted.
+    let wanted = words.iter().find(|word| !word.starts_with('-'));
     let ways = server::ways();
     let mut rows: Vec<Row> = Vec::new();
-    for (members, lines) in LINES {
-        rows.push(Row::new(format!("lines of 7 bytes to {members} members"), "thousand lines/s to each", ways.len()));
-        let row = rows.last_mut().unwrap();
+    let mut measure = |title: String, unit, rounds, work: &dyn Fn(&Way) -> (f64, f64)| {
+        if wanted.is_some_and(|wanted| !title.contains(wanted.as_str())) {
+            return;
+        }
+        let mut row = Row::new(title, unit, ways.len());
         for turn in turns(rounds, ways.len()) {
-            let (rate, arrived) = lines_to_members(&ways[turn], members, lines / share);
-            row.values[turn].push(rate / 1e3);
+            let (value, arrived) = work(&ways[turn]);
+            row.values[turn].push(value);
             row.arrived[turn] = row.arrived[turn].min(arrived);
         }
+        rows.push(row);
+    };
+    for (members, lines) in LINES {
+        measure(format!("lines of 7 bytes to {members} members"), "thousand lines/s to each", rounds, &|way| {
+            lines_to_members(way, members, lines / share)
+        });
     }
-    rows.push(Row::new(format!("rooms opened, one line, closed; {CLIENTS} clients"), "rooms/s", ways.len()));
-    for turn in turns(rounds, ways.len()) {
-        let time = OPENING / u32::try_from(share).unwrap();
-        rows.last_mut().unwrap().values[turn].push(rooms_per_second(&ways[turn], time));
-    }
-    rows.push(Row::new("resident memory of the server per idle member".to_owned(), "KiB", ways.len()));
-    for turn in turns(1, ways.len()) {
-        let members = IDLE / usize::try_from(share).unwrap();
-        rows.last_mut().unwrap().values[turn].push(memory_per_member(&ways[turn], members));
-    }
+    measure(format!("rooms opened, one line, closed; {CLIENTS} clients"), "rooms/s", rounds, &|way| {
+        (rooms_per_second(way, OPENING / u32::try_from(share).unwrap()), 1.0)
+    });
+    measure("resident memory of the server per idle member".to_owned(), "KiB", 1, &|way| {
+        (memory_per_member(way, IDLE / usize::try_from(share).unwrap()), 1.0)
+    });
     print(&ways, &rows);
 }
 
@@ -79,7 +86,7 @@ fn turns(rounds: usize, ways: usize) -> impl Iterator<Item = usize> {
     (0..rounds).flat_map(move |round| (0..ways).map(move |turn| (round + turn) % ways))
 }
 
-/// Lines per second that each member got, and the part of them that arrived.
+/// Thousands of lines per second that each member got, and the part of them that arrived.
 fn lines_to_members(way: &Way, members: usize, lines: u64) -> (f64, f64) {
     let server = Server::start(way, &["sh", "-c", &format!("read go; exec seq 1000000 {}", 999_999 + lines)]);
     let mut clients: Vec<Client> = (0..members).map(|_| Client::open(server.port, "/room").unwrap()).collect();
@@ -93,7 +100,7 @@ fn lines_to_members(way: &Way, members: usize, lines: u64) -> (f64, f64) {
     let ended = clients.iter().map(|client| client.last).max().unwrap().max(began + Duration::from_micros(1));
     let got: u64 = clients.iter().map(|client| client.messages.min(lines)).sum();
     let each = got as f64 / members as f64;
-    (each / (ended - began).as_secs_f64(), each / lines as f64)
+    (each / 1e3 / (ended - began).as_secs_f64(), each / lines as f64)
 }
 
 fn rooms_per_second(way: &Way, time: Duration) -> f64 {

@@ -32,12 +32,12 @@ pub(crate) fn ways() -> Vec<Way> {
 }
 
 fn peer(variable: &str, name: &str) -> Option<OsString> {
-    let named = std::env::var_os(variable).map(PathBuf::from);
+    let named = std::env::var_os(variable).map(PathBuf::from).filter(|file| file.is_file());
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found =
         named.or_else(|| std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file()));
     if found.is_none() {
-        eprintln!("{name} is not on PATH: skipped");
+        println!("{name} is not on PATH: skipped");
     }
     found.map(PathBuf::into_os_string)
 }

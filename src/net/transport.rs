@@ -4,6 +4,7 @@
 //! the outbox lock, so frames never interleave. The reading thread never waits for output: it uses
 //! [`Transport::try_write`], which takes a small frame whole or not at all.
 
+mod outcome;
 mod wire;
 
 use std::io::{self, IoSlice, Read};
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 
 use super::tls::{Acceptor, TlsSession};
+pub use outcome::{Offered, Placed, Progress, Watch, no_patience};
 use wire::{at_least_one_tick, look, send_file_plain, send_now};
 pub use wire::{retry, send_all, timed_out};
 
@@ -26,49 +28,6 @@ const TLS_BACKLOG: usize = 4 * TLS_CHUNK;
 
 /// Bytes of the carry that stay allocated while it is empty: enough for what is said now and then.
 const LARGEST_IDLE_CARRY: usize = 4 * 1024;
-
-/// What happened while a write waited for the peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
-    /// The kernel took this many bytes.
-    Wrote(usize),
-    /// Nothing moved for the socket's write timeout.
-    Stalled,
-}
-
-/// Decides, at each step of a blocking write, whether to go on.
-pub type Watch<'a> = &'a mut dyn FnMut(Progress) -> io::Result<()>;
-
-/// What became of a frame that could not wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Placed {
-    /// It is on its way.
-    Sent,
-    /// Nothing was written: another thread is writing.
-    Busy,
-    /// Nothing was written: the peer takes nothing just now.
-    Full,
-}
-
-/// What became of bytes that were offered without waiting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Offered {
-    /// All of them are on their way.
-    Taken,
-    /// The first of them are; the rest is kept and goes before anything else. Somebody has to wait for that:
-    /// [`Transport::write_all`] of nothing does.
-    Begun,
-    /// None: the peer takes nothing just now, or another thread is writing.
-    Refused,
-}
-
-/// Gives up at the first stall: the write timeout is the deadline.
-pub fn no_patience(progress: Progress) -> io::Result<()> {
-    match progress {
-        Progress::Wrote(_) => Ok(()),
-        Progress::Stalled => Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")),
-    }
-}
 
 /// One connection to a client.
 pub struct Transport {

@@ -105,14 +105,28 @@ struct State<O> {
     queue: VecDeque<Parcel>,
     /// Bytes in the queue. What is being written has left it, so that one parcel of any size can pass.
     waiting: usize,
-    /// There is a thread.
-    writer: bool,
-    /// It is writing.
-    writing: bool,
+    writer: Writer,
+    phase: Phase,
+}
+
+/// The thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    /// There is none.
+    Absent,
+    /// It waits for something to do.
+    Idle,
+    /// It has taken something out of the queue.
+    Writing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Open,
     /// Nothing more is taken; the outlet is finished behind the queue.
-    ending: bool,
+    Ending,
     /// It was.
-    over: bool,
+    Over,
 }
 
 impl<O: Outlet> Backlog<O> {
@@ -122,10 +136,8 @@ impl<O: Outlet> Backlog<O> {
             outlet: outlet.map(Arc::new),
             queue: VecDeque::new(),
             waiting: 0,
-            writer: false,
-            writing: false,
-            ending: false,
-            over: false,
+            writer: Writer::Absent,
+            phase: Phase::Open,
         };
         Arc::new(Self { name, limit, state: Mutex::new(state), filled: Condvar::new(), freed: Condvar::new() })
     }
@@ -134,7 +146,7 @@ impl<O: Outlet> Backlog<O> {
     pub(super) fn open(self: &Arc<Self>, outlet: O) {
         let mut state = self.lock();
         let outlet = Arc::new(outlet);
-        if state.over {
+        if state.phase == Phase::Over {
             outlet.finish();
             return;
         }
@@ -165,12 +177,12 @@ impl<O: Outlet> Backlog<O> {
     /// Takes a parcel while fewer than `limit` bytes wait.
     pub(super) fn push_below(self: &Arc<Self>, limit: usize, parcel: Parcel) -> Pushed {
         let mut state = self.lock();
-        if state.ending || state.over {
+        if state.phase > Phase::Open {
             return Pushed::Ended;
         }
         let mut rest = parcel;
         if state.queue.is_empty()
-            && !state.writing
+            && state.writer != Writer::Writing
             && rest.len() <= AT_ONCE
             && let Some(outlet) = &state.outlet
         {
@@ -195,8 +207,8 @@ impl<O: Outlet> Backlog<O> {
     /// Takes nothing more, and finishes the outlet when everything is out. At once if nothing waits.
     pub(super) fn end(self: &Arc<Self>) {
         let mut state = self.lock();
-        if !state.ending {
-            state.ending = true;
+        if state.phase == Phase::Open {
+            state.phase = Phase::Ending;
             self.freed.notify_all();
             self.go_on(state);
         }
@@ -221,7 +233,7 @@ impl<O: Outlet> Backlog<O> {
 
     /// Whether the outlet was finished.
     pub(super) fn is_over(&self) -> bool {
-        self.lock().over
+        self.lock().phase == Phase::Over
     }
 
     /// Bytes that wait.
@@ -231,15 +243,15 @@ impl<O: Outlet> Backlog<O> {
 
     /// Waits until the outlet was finished, at most `time`; true when it was.
     pub(super) fn wait_until_over(&self, time: Duration) -> bool {
-        let state = self.freed.wait_timeout_while(self.lock(), time, |state| !state.over);
-        state.unwrap_or_else(PoisonError::into_inner).0.over
+        let state = self.freed.wait_timeout_while(self.lock(), time, |state| state.phase < Phase::Over);
+        state.unwrap_or_else(PoisonError::into_inner).0.phase == Phase::Over
     }
 
     /// Waits until something of what waits was taken, or nothing will be any more; at most `time`. False when that has
     /// passed.
     pub(super) fn wait_for_room(self: &Arc<Self>, time: Duration) -> bool {
         let state = self.lock();
-        if state.waiting < self.limit || state.ending || state.over {
+        if state.waiting < self.limit || state.phase > Phase::Open {
             return true;
         }
         let (state, wait) = self.freed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner);
@@ -253,29 +265,22 @@ impl<O: Outlet> Backlog<O> {
     }
 
     fn go_on(self: &Arc<Self>, mut state: MutexGuard<'_, State<O>>) {
-        let Some(outlet) = state.outlet.clone().filter(|_| !state.over) else {
-            if state.ending {
-                state.over = true;
-                self.freed.notify_all();
-            }
-            return;
-        };
-        if state.writer {
-            self.filled.notify_one();
-        } else if state.queue.is_empty() {
-            if state.ending {
-                state.over = true;
+        let nothing_left = state.queue.is_empty() && state.writer == Writer::Absent;
+        let outlet = state.outlet.clone().filter(|_| state.phase < Phase::Over);
+        match outlet {
+            None if state.phase == Phase::Ending => self.break_off(state),
+            None => {}
+            Some(_) if state.writer != Writer::Absent => self.filled.notify_one(),
+            Some(_) if nothing_left && state.phase == Phase::Ending => self.break_off(state),
+            Some(_) if nothing_left => {}
+            Some(outlet) => {
+                state.writer = Writer::Idle;
                 drop(state);
-                outlet.finish();
-                self.freed.notify_all();
-            }
-        } else {
-            state.writer = true;
-            drop(state);
-            let this = Arc::clone(self);
-            if let Err(error) = thread::spawn(&self.name, move || this.run(&outlet)) {
-                log::warn!("{}: no thread can be made: {error}", self.name);
-                self.lock().writer = false;
+                let this = Arc::clone(self);
+                if let Err(error) = thread::spawn(&self.name, move || this.run(&outlet)) {
+                    log::warn!("{}: no thread can be made: {error}", self.name);
+                    self.lock().writer = Writer::Absent;
+                }
             }
         }
     }
@@ -283,13 +288,13 @@ impl<O: Outlet> Backlog<O> {
     /// The thread: writes until nothing has waited for a while.
     fn run(&self, outlet: &O) {
         let _guard = OnPanic(self);
-        while let Some(parcel) = self.next(outlet) {
+        while let Some(parcel) = self.next() {
             let result = outlet.write(parcel.bytes());
             drop(parcel);
             let mut state = self.lock();
-            state.writing = false;
+            state.writer = Writer::Idle;
             if result.is_err() {
-                state.writer = false;
+                state.writer = Writer::Absent;
                 self.break_off(state);
                 return;
             }
@@ -301,46 +306,44 @@ impl<O: Outlet> Backlog<O> {
     }
 
     /// What is to be written next; `None` when the thread is not needed any more.
-    fn next(&self, outlet: &O) -> Option<Parcel> {
+    fn next(&self) -> Option<Parcel> {
         let mut state = self.lock();
         loop {
-            if state.over {
-                state.writer = false;
+            if state.phase == Phase::Over {
+                state.writer = Writer::Absent;
                 return None;
             }
             if let Some(parcel) = take_together(&mut state) {
-                state.writing = true;
+                state.writer = Writer::Writing;
                 return Some(parcel);
             }
-            if state.ending {
-                (state.writer, state.over) = (false, true);
-                drop(state);
-                outlet.finish();
-                self.freed.notify_all();
+            if state.phase == Phase::Ending {
+                state.writer = Writer::Absent;
+                self.break_off(state);
                 return None;
             }
             let (woken, wait) = self.filled.wait_timeout(state, LINGER).unwrap_or_else(PoisonError::into_inner);
             state = woken;
-            if wait.timed_out() && state.queue.is_empty() && !state.ending {
-                state.writer = false;
+            if wait.timed_out() && state.queue.is_empty() && state.phase == Phase::Open {
+                state.writer = Writer::Absent;
                 return None;
             }
         }
     }
 
-    /// Nothing can be taken any more, and nothing that waits will be.
+    /// The end: what still waits is forgotten, and the outlet is finished.
     fn break_off(&self, mut state: MutexGuard<'_, State<O>>) {
         state.queue.clear();
         state.waiting = 0;
-        state.ending = true;
-        let finish = (!mem::replace(&mut state.over, true)).then(|| state.outlet.clone()).flatten();
+        let was = mem::replace(&mut state.phase, Phase::Over);
+        let finish = state.outlet.clone().filter(|_| was < Phase::Over);
         drop(state);
-        self.filled.notify_all();
-        self.freed.notify_all();
         if let Some(outlet) = finish {
             outlet.finish();
             outlet.drained(0);
         }
+        self.filled.notify_all();
+        self.freed.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State<O>> {

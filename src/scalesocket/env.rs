@@ -69,15 +69,12 @@ pub(super) fn fill_in(template: &str, id: u32, visit: &Visit, json: bool) -> Str
         let (before, after) = rest.split_at(at);
         text.push_str(before);
         let name = after.get(1..).unwrap_or_default();
-        match longest(&values, name) {
-            Some((length, value)) => {
-                text.push_str(&if json { escaped(value) } else { value.to_owned() });
-                rest = name.get(length..).unwrap_or_default();
-            }
-            None => {
-                text.push('#');
-                rest = name;
-            }
+        if let Some((length, value)) = longest(&values, name) {
+            text.push_str(&if json { escaped(value) } else { value.to_owned() });
+            rest = name.get(length..).unwrap_or_default();
+        } else {
+            text.push('#');
+            rest = name;
         }
     }
     text.push_str(rest);

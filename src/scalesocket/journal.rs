@@ -61,8 +61,9 @@ impl Journal {
                 all.iter().map(|(key, value)| (*key, log::kv::Value::from_serde(value))).collect();
             log::logger().log(&record.args(format_args!("{message}")).key_values(&all).build());
         } else {
-            let fields: String = fields.iter().map(|(key, value)| format!(" {key}={value}")).collect();
-            log::logger().log(&record.args(format_args!("event:{event}: {message}{fields} room={name:?}")).build());
+            let fields: Vec<String> = fields.iter().map(|(key, value)| format!("{key}={value} ")).collect();
+            let fields = fields.concat();
+            log::logger().log(&record.args(format_args!("event:{event}: {message} {fields}room={name:?}")).build());
         }
     }
 }

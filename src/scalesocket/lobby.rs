@@ -12,7 +12,7 @@ use super::room::{Cache, Room, Setup};
 use crate::sys::stop::Stop;
 use crate::sys::thread;
 pub(super) use state::Refused;
-use state::{Effect, Joined, MemberId, RoomId, Rules, State};
+use state::{Effect, Joined, MemberId, Opened, RoomId, Rules, State};
 
 /// Messages that may wait. Senders wait for room, the lobby never waits for them.
 const INBOX: usize = 1_024;
@@ -214,7 +214,7 @@ impl Actor {
 
     fn join(&mut self, name: &str, again: Option<MemberId>) -> Result<Membership, Denied> {
         let Joined { room: id, member, opened } = self.state.join(name, again).map_err(Denied::Refused)?;
-        if let Some(port) = opened {
+        if let Some(Opened { port }) = opened {
             match Room::new(name, port, self.kept_cache(name), &self.setup) {
                 Ok(room) => drop(self.rooms.insert(id, (name.to_owned(), Arc::new(room)))),
                 Err(error) => {

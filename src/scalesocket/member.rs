@@ -81,10 +81,10 @@ impl Endable for InRoom {
 }
 
 /// Serves one websocket to its end.
-pub(super) fn serve(server: &Arc<Server>, websocket: Websocket, visit: Visit) {
+pub(super) fn serve(server: &Arc<Server>, websocket: Websocket, visit: &Visit) {
     let Websocket { sink, early, peer, permit } = websocket;
     permit.watch(&Arc::new(Unjoined(Arc::clone(&sink))));
-    let (member, room) = match join(server, &sink, &visit) {
+    let (member, room) = match join(server, &sink, visit) {
         Ok(joined) => joined,
         Err(denied) => {
             log::warn!("{peer}: not let into room {:?}: {denied:?}", visit.room);
@@ -96,10 +96,10 @@ pub(super) fn serve(server: &Arc<Server>, websocket: Websocket, visit: Visit) {
     journal.attached(&room.name, member.id);
     let _counted = server.metrics.member(&room.name);
     let mut reader = Reader::new(server, &room, &member);
-    let end = reader.run(early, fill_in(server, server.setup.config.join_message.as_deref(), member.id, &visit));
+    let end = reader.run(early, fill_in(server, server.setup.config.join_message.as_deref(), member.id, visit));
     member.leave();
     journal.left(&room.name, member.id, &end.to_string());
-    part(&member, end);
+    part(&member, &end);
 }
 
 /// A message of our own about a member, ready for the command.
@@ -172,7 +172,7 @@ fn dismiss(sink: &Sink, denied: Denied) {
 }
 
 /// The end of the websocket, when the place in the room is given up.
-fn part(member: &Member, end: End) {
+fn part(member: &Member, end: &End) {
     let transport = member.line.sink.transport();
     match end {
         End::Lost(_) | End::Silent(_) | End::Ended | End::Deaf => {
@@ -182,7 +182,7 @@ fn part(member: &Member, end: End) {
         }
         // RFC 6455 section 5.5.1: the answer has the same code.
         End::Closed(code) => drop(member.line.farewell.set(Farewell { close: code.map(|code| (code, String::new())) })),
-        End::Violation(Violation { code, reason }) => drop(member.line.farewell.set(Farewell::new(code, reason))),
+        End::Violation(Violation { code, reason }) => drop(member.line.farewell.set(Farewell::new(*code, *reason))),
         End::SentAway => {}
     }
     member.mailbox.end_early();

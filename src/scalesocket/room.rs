@@ -5,6 +5,7 @@
 
 mod command;
 mod patience;
+mod process;
 mod run;
 
 use std::collections::VecDeque;

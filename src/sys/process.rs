@@ -80,6 +80,18 @@ pub struct Spawn {
     pub descriptors: Option<u64>,
     /// What the guardian does first when this process is killed.
     pub orphaned: Orphaned,
+    /// Where the rest of its tree is looked for.
+    pub seek: Seek,
+}
+
+/// Where the rest of a tree is looked for when its leader has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seek {
+    /// Among all processes of the machine: by group, parents and cookie. That reads all of `/proc`.
+    Everywhere,
+    /// Among our own descendants first: where there are no orphans nothing is left. For children that come and go by the
+    /// thousand. What was started by somebody else on their behalf is not found.
+    Descendants,
 }
 
 /// How a tree is ended by the guardian when its server has died without a word.
@@ -106,6 +118,7 @@ impl Spawn {
             stderr: Stdio::null(),
             descriptors: None,
             orphaned: Orphaned::Terminate,
+            seek: Seek::Everywhere,
         }
     }
 }
@@ -169,7 +182,7 @@ impl Processes {
     /// The system's, when the program cannot be started.
     pub fn spawn(&self, spawn: Spawn) -> io::Result<Child> {
         let cookie = uuid::Uuid::new_v4().to_string();
-        let orphaned = spawn.orphaned;
+        let (orphaned, seek) = (spawn.orphaned, spawn.seek);
         if let Some(guardian) = &self.shared.guardian {
             guardian.ensure(&self.shared);
             // Before the child exists: the cookie finds it even if we die between here and the next line.
@@ -180,7 +193,7 @@ impl Processes {
                 if let Some(guardian) = &self.shared.guardian {
                     guardian.leads(&cookie, pid);
                 }
-                Ok(Child::new(pid, cookie, Arc::clone(&self.shared)))
+                Ok(Child::new(pid, cookie, seek, Arc::clone(&self.shared)))
             }
             Err(error) => {
                 if let Some(guardian) = &self.shared.guardian {
@@ -280,6 +293,15 @@ impl Shared {
     /// Takes over a tree that was sent SIGKILL and may not be gone yet.
     fn abandon(&self, child: Child) {
         lock(&self.abandoned).push(Abandoned::new(child));
+    }
+
+    /// Whether no orphan has come to us that is not reaped. False where the system does not tell.
+    ///
+    /// A process that loses its parent comes to the first thread of the nearest subreaper, which is ours (`prctl(2)`), and
+    /// stands in the list of that thread's children (`proc_pid_task_tid_children(5)`) with those that it has started.
+    fn has_no_orphans(&self) -> bool {
+        let known = lock(&self.known);
+        table::children_of_first_thread().is_some_and(|children| children.iter().all(|child| known.contains(child)))
     }
 
     /// All processes as they were at `since` or later.

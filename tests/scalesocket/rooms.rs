@@ -5,18 +5,18 @@ use crate::support::stream::Conn;
 use crate::support::ws::{Frame, TEXT, Ws};
 
 /// A websocket in a room.
-pub fn join(server: &Server, path: &str) -> Ws {
+pub(crate) fn join(server: &Server, path: &str) -> Ws {
     Ws::open_with(Conn::plain(server.room_port()), path, &[]).expect("101 Switching Protocols")
 }
 
 /// A text message.
-pub fn text(text: &str) -> Frame {
+pub(crate) fn text(text: &str) -> Frame {
     Frame::new(TEXT, text)
 }
 
 /// The next message, which has to be text.
 #[track_caller]
-pub fn next_text(ws: &mut Ws) -> String {
+pub(crate) fn next_text(ws: &mut Ws) -> String {
     let frame = ws.next_answering().expect("a message, not the end");
     assert_eq!((frame.opcode, frame.fin), (TEXT, true), "{frame:?}");
     String::from_utf8(frame.payload).expect("UTF-8")

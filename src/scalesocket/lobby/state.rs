@@ -45,8 +45,15 @@ pub(crate) enum Refused {
 pub(super) struct Joined {
     pub(super) room: RoomId,
     pub(super) member: MemberId,
-    /// Whether the room is new, and its port.
-    pub(super) opened: Option<Option<u16>>,
+    /// If the room is new.
+    pub(super) opened: Option<Opened>,
+}
+
+/// A room that is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Opened {
+    /// For its command; `None` where it does not need one and there is none.
+    pub(super) port: Option<u16>,
 }
 
 /// What the machine asks for.
@@ -96,13 +103,13 @@ impl State {
             return Err(Refused::OneShot);
         }
         let known = self.by_name.get(name).copied();
-        let opened = if known.is_none() { Some(self.take_port()?) } else { None };
+        let opened = if known.is_none() { Some(Opened { port: self.take_port()? }) } else { None };
         let member = again.unwrap_or_else(|| {
             // Four thousand million members later the numbers begin anew.
             self.last_member = self.last_member.checked_add(1).unwrap_or(1);
             self.last_member
         });
-        let room = known.unwrap_or_else(|| self.open(name, opened.flatten()));
+        let room = known.unwrap_or_else(|| self.open(name, opened.and_then(|opened| opened.port)));
         if let Some(room) = self.rooms.get_mut(&room) {
             room.members.insert(member);
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::super::config::Config;
 use super::super::env::{self, Visit};
 use crate::sys::process::printed::Printed;
-use crate::sys::process::{Child, Orphaned, Processes, Spawn, do_not_block};
+use crate::sys::process::{Child, Orphaned, Processes, Seek, Spawn, do_not_block};
 
 /// How long one attempt to connect may take; on this machine it is decided at once.
 const ATTEMPT: Duration = Duration::from_millis(250);
@@ -47,6 +47,7 @@ pub(super) fn start(
     spawn.env = environment;
     spawn.descriptors = descriptors;
     spawn.orphaned = if config.tcp { Orphaned::Terminate } else { Orphaned::EndsByItself };
+    spawn.seek = Seek::Descendants;
     spawn.stderr = Stdio::inherit();
     let (from, out) = io::pipe().map_err(cannot)?;
     let from = OwnedFd::from(from);

@@ -1,7 +1,6 @@
 //! The life of a room, on its own thread: what the command says, how it ends, and what it is told to do arrive at one
 //! `poll`.
 
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,11 +16,12 @@ use super::super::lobby::Tenure;
 use super::super::mailbox::Farewell;
 use super::command::{self, Started};
 use super::patience::Patience;
+use super::process::{Outcome, Process, plain};
 use super::{Load, Room};
 use crate::net::buffer::Buffer;
-use crate::sys::process::ladder::{Descent, Ladder, Next, ask, terminate};
+use crate::sys::process::ladder::{ask, terminate};
 use crate::sys::process::printed::Printed;
-use crate::sys::process::{Child, Exit, Processes};
+use crate::sys::process::{Exit, Processes};
 
 /// The way down of a command that nobody needs any more. Its input ends first, behind everything that was said to it; as
 /// long as it takes that, at most [`INPUT_END`] in all, it has time.
@@ -39,8 +39,6 @@ const TRY_AGAIN: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_millis(100);
 /// How long the memory for a burst of output is kept.
 const BURST: Duration = Duration::from_secs(1);
-/// How often a command is looked at on kernels that cannot tell of its end.
-const LOOK_FOR_END: Duration = Duration::from_millis(50);
 
 /// What a room needs to run its command.
 #[derive(Clone)]
@@ -95,7 +93,7 @@ struct Ready {
 struct Session<'a> {
     tenant: &'a Tenant<'a>,
     room: &'a Room,
-    child: Child,
+    process: Process,
     /// What it says; `None` before it is attached and after its end.
     from: Option<OwnedFd>,
     /// The pipes to it, until its delay has passed.
@@ -110,10 +108,6 @@ struct Session<'a> {
     patience: Patience,
     /// Since when the end of the input is waited for, with what the command had taken then.
     emptying: Option<(Instant, Instant, u64)>,
-    descent: Option<(Descent, Instant)>,
-    exit: Option<Exit>,
-    ended: bool,
-    gone: bool,
     asked: bool,
     /// Why members are sent away, if not for how the command has ended.
     fault: Option<String>,
@@ -127,7 +121,7 @@ impl<'a> Session<'a> {
         Self {
             tenant,
             room,
-            child,
+            process: Process::new(child, TERMINATE),
             from: None,
             pipes,
             printed,
@@ -139,10 +133,6 @@ impl<'a> Session<'a> {
             complaints: Vec::new(),
             patience: Patience::new(),
             emptying: None,
-            descent: None,
-            exit: None,
-            ended: false,
-            gone: false,
             asked: false,
             fault: None,
         }
@@ -161,9 +151,9 @@ impl<'a> Session<'a> {
                 printed.read();
             }
             if ready.end {
-                self.look_at_child();
+                self.look_at_process();
             }
-            self.go_down();
+            self.process.go_down();
             if !self.is_done() {
                 ready = self.wait(heavy);
             }
@@ -176,7 +166,7 @@ impl<'a> Session<'a> {
 
     /// Nothing of the command runs, and everything it has said is passed on.
     fn is_done(&self) -> bool {
-        self.gone && self.from.is_none() && self.pipes.is_none()
+        self.process.is_gone() && self.from.is_none() && self.pipes.is_none()
     }
 
     /// Begins to stop when that was asked for.
@@ -196,7 +186,7 @@ impl<'a> Session<'a> {
         let (now, written) = (Instant::now(), self.room.course.written.load(Ordering::Relaxed));
         if self.room.input.is_over() || now - alive >= INPUT_STALL || now - since >= INPUT_END {
             self.emptying = None;
-            self.descend_by(ask(END_OF_INPUT, TERMINATE));
+            self.process.descend_by(ask(END_OF_INPUT, TERMINATE));
         } else if written != seen {
             self.emptying = Some((since, now, written));
         }
@@ -204,7 +194,7 @@ impl<'a> Session<'a> {
 
     /// Joins the command's ends to the room's when it is time.
     fn attach(&mut self) {
-        if self.attached || self.asked || self.ended || self.began.elapsed() < self.room.setup.config.attach_delay {
+        if self.is_settled() || self.began.elapsed() < self.room.setup.config.attach_delay {
             return;
         }
         if self.pipes.is_some() {
@@ -214,11 +204,16 @@ impl<'a> Session<'a> {
                 Ok((to, from)) => self.join(to, from, true),
                 Err(error) if self.began.elapsed() >= self.room.setup.config.attach_delay + LISTEN => {
                     let reason = format!("Failed to connect to 127.0.0.1:{port} due to {}", plain(&error));
-                    self.give_up(reason);
+                    self.give_up(&reason);
                 }
                 Err(_) => {}
             }
         }
+    }
+
+    /// Whether it is joined already, or never will be.
+    fn is_settled(&self) -> bool {
+        self.attached || self.asked || !self.process.runs()
     }
 
     fn open_pipes(&mut self) {
@@ -240,7 +235,7 @@ impl<'a> Session<'a> {
             return self.from.is_some();
         }
         // At the very end an empty pipe is as good as an end.
-        if !ready && !self.gone {
+        if !ready && !self.process.is_gone() {
             return false;
         }
         let Some(from) = &self.from else { return false };
@@ -252,12 +247,12 @@ impl<'a> Session<'a> {
                 self.buffer.adapt(count);
                 self.pass_on();
                 if let Err(Broken(reason)) = fed {
-                    self.give_up(reason);
+                    self.give_up(&reason);
                     self.from = None;
                 }
             }
             // Whoever still holds the pipe is not of the command.
-            Err(Errno::AGAIN) if self.gone => self.output_has_ended(),
+            Err(Errno::AGAIN) if self.process.is_gone() => self.output_has_ended(),
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(_) => self.output_has_ended(),
         }
@@ -296,62 +291,41 @@ impl<'a> Session<'a> {
         self.from = None;
         self.unframer.finish(&mut self.said, &mut self.complaints);
         self.pass_on();
-        if self.room.setup.config.tcp && !self.ended && self.descent.is_none() {
+        if self.room.setup.config.tcp && self.process.runs() && !self.process.descends() {
             // A command that has closed its connection has nothing more to say.
             self.room.input.end();
-            self.descend_by(ask(END_OF_INPUT, TERMINATE));
+            self.process.descend_by(ask(END_OF_INPUT, TERMINATE));
         }
     }
 
-    fn look_at_child(&mut self) {
-        if self.ended {
+    fn look_at_process(&mut self) {
+        if !self.process.has_just_ended() {
             return;
         }
-        match self.child.exited() {
-            Ok(None) => return,
-            Ok(exit) => self.exit = exit,
-            Err(error) => self.fault = Some(format!("the command is lost: {}", plain(&error))),
-        }
-        self.ended = true;
-        self.room.setup.journal.exited(&self.room.name, self.exit, self.asked);
+        let exit = match self.process.outcome() {
+            Some(Outcome::Exit(exit)) => Some(*exit),
+            _ => None,
+        };
+        self.room.setup.journal.exited(&self.room.name, exit, self.asked);
         self.tenant.tenure.ended();
         self.room.course.given_up.store(true, Ordering::Relaxed);
         self.room.input.abort();
         // Said before its end, perhaps before it was attached.
         self.open_pipes();
-        match &mut self.descent {
-            Some((_, due)) => *due = Instant::now(),
-            None => self.descend_by(terminate(TERMINATE)),
-        }
     }
 
     /// Ends a room that cannot go on.
-    fn give_up(&mut self, reason: String) {
-        self.room.setup.journal.failed(&self.room.name, &reason);
+    fn give_up(&mut self, reason: &str) {
+        self.room.setup.journal.failed(&self.room.name, reason);
         self.fault = Some(reason.to_lowercase());
         self.tenant.tenure.ended();
-        self.descend_by(terminate(TERMINATE));
-    }
-
-    fn descend_by(&mut self, ladder: Ladder) {
-        self.descent.get_or_insert_with(|| (Descent::new(ladder), Instant::now()));
-    }
-
-    /// Does what is due on the way down.
-    fn go_down(&mut self) {
-        let now = Instant::now();
-        if let Some((descent, due)) = self.descent.as_mut().filter(|(_, due)| !self.gone && *due <= now) {
-            match self.child.descend(descent) {
-                Next::Gone => self.gone = true,
-                Next::LookAfter(pause) => *due = now + pause,
-            }
-        }
+        self.process.descend_by(terminate(TERMINATE));
     }
 
     /// Sleeps until something happens or is due, and tells what may be looked at without waiting.
     fn wait(&mut self, heavy: bool) -> Ready {
         let timeout = self.timeout(heavy).and_then(|time| Timespec::try_from(time).ok());
-        let end = self.child.handle().filter(|_| !self.ended);
+        let end = self.process.handle();
         let from = self.from.as_ref().filter(|_| !heavy).map(AsFd::as_fd);
         let printed = self.printed.as_ref().and_then(Printed::from);
         let bell = self.room.pace.bell.as_fd();
@@ -371,33 +345,26 @@ impl<'a> Session<'a> {
     }
 
     fn timeout(&self, heavy: bool) -> Option<Duration> {
-        let now = Instant::now();
         let delay = self.room.setup.config.attach_delay.saturating_sub(self.began.elapsed());
-        let attach =
-            (!self.attached && !self.asked && !self.ended).then_some(if delay.is_zero() { TRY_AGAIN } else { delay });
-        let down = self.descent.as_ref().filter(|_| !self.gone).map(|(_, due)| due.saturating_duration_since(now));
+        let attach = (!self.is_settled()).then_some(if delay.is_zero() { TRY_AGAIN } else { delay });
         let look = (heavy || self.emptying.is_some()).then_some(LOOK);
-        let end = (self.child.handle().is_none() && !self.ended).then_some(LOOK_FOR_END);
         // A burst is over when nothing has come for a while.
         let burst = self.buffer.is_large().then_some(BURST);
-        [attach, down, look, end, burst].into_iter().flatten().min()
+        [attach, self.process.look_after(), look, burst].into_iter().flatten().min()
     }
 
     /// Nothing is left: those who are still there hear how it ended.
     fn say_goodbye(&self) {
-        let farewell = match (&self.fault, self.exit) {
+        let farewell = match (&self.fault, self.process.outcome()) {
             (Some(fault), _) => Farewell::new(1011, fault.clone()),
             (None, _) if self.asked => Farewell::new(1001, "the server is stopping"),
-            (None, Some(Exit::Code(0))) => Farewell::new(1000, "the command exited with code 0"),
-            (None, Some(exit)) => Farewell::new(1011, format!("the command {exit}")),
+            (None, Some(Outcome::Exit(exit))) => {
+                let code = if *exit == Exit::Code(0) { 1000 } else { 1011 };
+                Farewell::new(code, format!("the command {exit}"))
+            }
+            (None, Some(Outcome::Lost(cause))) => Farewell::new(1011, format!("the command is lost: {cause}")),
             (None, None) => Farewell::new(1011, "the command is gone"),
         };
         self.tenant.close(&farewell);
     }
-}
-
-/// An error in words, without the system's number.
-fn plain(error: &io::Error) -> String {
-    let text = error.to_string().to_lowercase();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
 }

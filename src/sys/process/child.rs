@@ -11,7 +11,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitIdStatus, getpid, pidfd_open}
 
 use super::ladder::{Body, Descent, Next, terminate};
 use super::tree::{self, Tree};
-use super::{Shared, lock, peek};
+use super::{Seek, Shared, lock, peek};
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,15 +51,16 @@ pub struct Child {
     pid: Pid,
     handle: Option<OwnedFd>,
     tree: Tree,
+    seek: Seek,
     shared: Arc<Shared>,
     gone: bool,
 }
 
 impl Child {
-    pub(super) fn new(pid: Pid, cookie: String, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(pid: Pid, cookie: String, seek: Seek, shared: Arc<Shared>) -> Self {
         // The id is still taken, even if the child has ended: nobody but us may reap it.
         let handle = pidfd_open(pid, PidfdFlags::empty()).ok();
-        Self { pid, handle, tree: Tree::new(Some(pid), cookie), shared, gone: false }
+        Self { pid, handle, tree: Tree::new(Some(pid), cookie), seek, shared, gone: false }
     }
 
     /// Its process id, which is also the id of its group.
@@ -124,6 +125,9 @@ impl Body for Child {
     }
 
     fn count(&mut self, now: Instant) -> usize {
+        if self.seek == Seek::Descendants && self.shared.has_no_orphans() {
+            return 0;
+        }
         let Ok(table) = self.shared.view(now) else {
             // Without /proc nobody can be asked: the rest of the group ends with its leader.
             tree::to_group(self.pid, Signal::KILL);
@@ -176,7 +180,8 @@ impl Drop for Child {
         }
         self.signal(Signal::KILL, Instant::now());
         let tree = mem::replace(&mut self.tree, Tree::new(None, String::new()));
-        let rest = Self { pid: self.pid, handle: None, tree, shared: Arc::clone(&self.shared), gone: false };
+        let rest =
+            Self { pid: self.pid, handle: None, tree, seek: self.seek, shared: Arc::clone(&self.shared), gone: false };
         self.gone = true;
         self.shared.abandon(rest);
     }

@@ -61,6 +61,13 @@ impl Table {
     }
 }
 
+/// Ids of the children of this process's first thread, dead ones too; `None` where the system does not tell.
+pub(super) fn children_of_first_thread() -> Option<Vec<i32>> {
+    let first = std::process::id();
+    let ids = fs::read_to_string(format!("/proc/self/task/{first}/children")).ok()?;
+    ids.split_ascii_whitespace().map(|id| id.parse().ok()).collect()
+}
+
 fn stats() -> io::Result<Vec<Process>> {
     let entries = fs::read_dir("/proc")?;
     let ids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::ladder::{Descent, Ladder, Next, ask, terminate};
 use super::testing::{DEADLINE, carriers, exists, processes, runs, wait_for};
-use super::{Child, Exit, Processes, Spawn, guardian};
+use super::{Child, Exit, Processes, Seek, Spawn, guardian};
 
 /// Long enough to be told apart from "at once", short enough for a test.
 const GRACE: Duration = Duration::from_millis(300);
@@ -327,4 +327,26 @@ fn only_the_argument_makes_a_guardian() {
     let words = guardian::command();
     assert_eq!(words[0], "/proc/self/exe");
     drop(Command::new(&words[0])); // a path, not a name to be looked for
+}
+
+#[test]
+fn orphans_are_found_among_our_descendants_too() {
+    // In the group, out of it, and below somebody who is out of it.
+    let scripts = [
+        "sleep 1000 & echo $!",
+        "setsid sleep 1000 & echo $!",
+        "setsid sh -c 'trap \"\" TERM; sleep 1000 & echo $!; wait' & sleep 0.1; :",
+    ];
+    for script in scripts {
+        let (ours, theirs) = std::io::pipe().unwrap();
+        let mut spawn = Spawn::new(vec!["/bin/sh".into(), "-c".into(), script.into()]);
+        spawn.stdout = Stdio::from(theirs);
+        spawn.seek = Seek::Descendants;
+        let mut child = processes().spawn(spawn).unwrap();
+        let orphan = ids(&mut BufReader::new(File::from(OwnedFd::from(ours))), 1)[0];
+        exit(&child);
+        assert!(runs(orphan), "{script}");
+        down(&mut child, terminate(GRACE));
+        assert!(!runs(orphan), "{script}");
+    }
 }

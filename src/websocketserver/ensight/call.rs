@@ -51,8 +51,14 @@ impl EnSight {
                 // A text of several lines is no reason phrase.
                 Response::json(400, &json!({ "error": text }))
             }
-            Err(Missed::Failure(Failure::Away(sentence))) => Response::error(502, &sentence),
-            Err(Missed::Failure(Failure::Slow(sentence))) => Response::error(504, &sentence),
+            Err(Missed::Failure(failure)) => {
+                let (status, sentence) = match failure {
+                    Failure::Away(sentence) => (502, sentence),
+                    Failure::Slow(sentence) => (504, sentence),
+                };
+                log::warn!("a call to EnSight on {} failed: {sentence}", line.address);
+                Response::error(status, &sentence)
+            }
         }
     }
 

@@ -239,8 +239,9 @@ impl Shared {
     }
 
     fn note_seen(&self, line: &Line) {
-        if let Some(open) = self.lines().get_mut(line) {
+        if let Some(open) = self.lines().get_mut(line).filter(|open| !open.seen) {
             open.seen = true;
+            log::info!("EnSight answers on {}", line.address);
         }
     }
 

@@ -1,8 +1,10 @@
 //! Where an EnSight is, and what becomes of a call to it.
 
+use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
 use super::super::config::{GrpcConfig, Target};
+use crate::net::backend;
 
 /// How EnSight's gRPC service is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -31,6 +33,16 @@ impl Address {
                 Self::Unix(socket.into())
             }
             None => Self::Tcp(target),
+        }
+    }
+}
+
+impl Display for Address {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(target) => f.write_str(&backend::show(&target.host, target.port)),
+            Self::MutualTls(target, _) => write!(f, "{} (TLS)", backend::show(&target.host, target.port)),
+            Self::Unix(path) => path.display().fmt(f),
         }
     }
 }
@@ -84,6 +96,7 @@ mod tests {
         assert_eq!(of(config(false, false, Some("S/pyensight"))), unix);
         assert_eq!(of(config(true, false, None)), Address::MutualTls(target.clone(), "certs".into()));
         let named = Address::of(&config(true, false, Some("p")), Some(Path::new("/c")));
+        assert_eq!(named.to_string(), "far:3 (TLS)");
         assert_eq!(named, Address::MutualTls(target, "/c".into()));
     }
 }

@@ -15,16 +15,28 @@ fn check(rules: Rules, transcript: &str) {
         let answer = match words[0] {
             "join" => match state.join(words[1], words.get(3).map(|id| id.parse().unwrap())) {
                 Ok(Joined { room, member, opened }) => match opened {
-                    Some(Some(port)) => format!("room {room} member {member} new {port}"),
-                    Some(None) => format!("room {room} member {member} new"),
+                    Some(Opened { port: Some(port) }) => format!("room {room} member {member} new {port}"),
+                    Some(Opened { port: None }) => format!("room {room} member {member} new"),
                     None => format!("room {room} member {member}"),
                 },
                 Err(refused) => format!("{refused:?}"),
             },
-            "leave" => said(state.leave(u64::from(number(1)), number(2)), &mut state),
-            "ended" => said(state.ended(u64::from(number(1))), &mut state),
-            "gone" => said(state.gone(u64::from(number(1))), &mut state),
-            "stop" => said(state.shut_down(), &mut state),
+            "leave" => {
+                state.leave(u64::from(number(1)), number(2));
+                effects(&mut state)
+            }
+            "ended" => {
+                state.ended(u64::from(number(1)));
+                effects(&mut state)
+            }
+            "gone" => {
+                state.gone(u64::from(number(1)));
+                effects(&mut state)
+            }
+            "stop" => {
+                state.shut_down();
+                effects(&mut state)
+            }
             "rooms" => {
                 let rooms = state.open_rooms();
                 let shown: Vec<_> = rooms.iter().map(|(name, id, count)| format!("{name}#{id}:{count}")).collect();
@@ -37,9 +49,9 @@ fn check(rules: Rules, transcript: &str) {
     }
 }
 
-fn said((): (), state: &mut State) -> String {
-    let effects: Vec<String> = state.take_effects().iter().map(|effect| format!("{effect:?}")).collect();
-    if effects.is_empty() { "-".to_owned() } else { effects.join(" ") }
+fn effects(state: &mut State) -> String {
+    let all: Vec<String> = state.take_effects().iter().map(|effect| format!("{effect:?}")).collect();
+    if all.is_empty() { "-".to_owned() } else { all.join(" ") }
 }
 
 fn ports(ports: Range<u16>) -> Rules {
