@@ -230,9 +230,13 @@ fn register(tag: &str, body: &Body, events: &str) -> Result<Plan, Refused> {
     let Some(names) = names else {
         return Err(refusal("attributes is a list of attribute names such as VISIBLE"));
     };
-    let compress = python::truth(value.get("compress") != Some(&Value::Bool(false)));
+    let compress = match value.get("compress") {
+        None => true,
+        Some(Value::Bool(compress)) => *compress,
+        Some(_) => return Err(refusal("compress is true or false")),
+    };
     let url = python::literal(&format!("{events}{tag}"));
-    Ok(ask("register", &[&target, &url, &python::names(&names), compress]))
+    Ok(ask("register", &[&target, &url, &python::names(&names), python::truth(compress)]))
 }
 
 fn is_class(text: &str) -> bool {

@@ -13,7 +13,7 @@ const DEADLINE: Duration = Duration::from_mins(3);
 /// What schemathesis looks at in each answer. That valid requests are accepted is not among it: most Python that it
 /// makes up is wrong.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
-    response_headers_conformance,response_schema_conformance,unsupported_method,allow_header_conformance,ignored_auth";
+    response_headers_conformance,response_schema_conformance,negative_data_rejection,unsupported_method,allow_header_conformance,ignored_auth";
 
 #[test]
 fn no_answer_is_outside_of_the_document() {
