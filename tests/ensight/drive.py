@@ -9,25 +9,43 @@ is closed, and fails on the first surprise.
 import ast
 import atexit
 import base64
+import itertools
 import json
 import os
+import random
 import re
 import socket
 import struct
 import sys
 import warnings
+from pathlib import Path
 
 import psutil
 import requests
-from ansys.pyensight.core import LocalLauncher
+from ansys.pyensight.core import LocalLauncher, locallauncher
 
 
 def equal(actual, expected):
     assert actual == expected, f"{actual!r} is not {expected!r}"
 
 
+def ports(count, avoid=None):
+    """Ports for PyEnSight, below those that the system gives to everybody: its own choice lets go of what it has found, and
+    a connection of another test may have it before it is used."""
+    end = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    start = random.randrange(10_000, max(end, 11_000) - 200)
+    found = (port for port in range(start, start + 200) if port not in (avoid or []) and is_free(port))
+    return list(itertools.islice(found, count))
+
+
+def is_free(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
 def start(installation, options):
     """Old launchers look through all processes, and fall over one that ends meanwhile: then they have started nothing."""
+    locallauncher.find_unused_ports = ports
     while True:
         try:
             return LocalLauncher(installation, enable_rest_api=True, timeout=60, **options).start()

@@ -26,7 +26,7 @@ use tower::service_fn;
 use super::super::config::Target;
 use super::line::{Address, Failure, Kind, Line};
 use super::messages::{EventReply, EventStreamRequest, PythonReply, PythonRequest};
-use super::status::{failure, slow, unsent};
+use super::status::{away, failure, slow, unsent};
 use crate::net::backend;
 use crate::sys::thread;
 
@@ -163,7 +163,9 @@ impl Shared {
     async fn run(&self, line: &Line, message: PythonRequest, patience: Duration) -> Answer {
         let began = Instant::now();
         let end = began + patience;
+        let mut refused: Option<String> = None;
         loop {
+            let tried = Instant::now();
             let (channel, number, seen) = match self.channel(line) {
                 Ok((channel, number, seen)) => (Ok(channel), number, seen),
                 Err(cause) => (Err(cause), 0, false),
@@ -178,7 +180,13 @@ impl Shared {
                         Some(cause) => cause,
                         None => return Err(failure(&status)),
                     },
-                    Err(_) => return Err(slow(patience)),
+                    Err(_) => {
+                        return Err(match refused {
+                            // The last of many attempts, and hardly begun: nobody was there.
+                            Some(cause) if tried.elapsed() < CONNECT => away(&cause),
+                            _ => slow(patience),
+                        });
+                    }
                 },
                 Err(cause) => cause,
             };
@@ -186,8 +194,9 @@ impl Shared {
             self.forget(line, number);
             let wait = if seen { AGAIN } else { FIRST };
             if Instant::now() + PAUSE >= end.min(began + wait) {
-                return Err(Failure::Away(format!("EnSight cannot be reached: {cause}")));
+                return Err(away(&cause));
             }
+            refused = Some(cause);
             sleep(PAUSE).await;
         }
     }

@@ -7,6 +7,11 @@ use tonic::{Code, ConnectError, Status};
 
 use super::line::Failure;
 
+/// Nobody is there.
+pub(super) fn away(cause: &str) -> Failure {
+    Failure::Away(format!("EnSight cannot be reached: {cause}"))
+}
+
 /// It took too long.
 pub(super) fn slow(patience: Duration) -> Failure {
     Failure::Slow(format!("EnSight has not answered within {} s", patience.as_secs_f64()))
