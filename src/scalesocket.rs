@@ -155,7 +155,7 @@ impl Server {
             return Response::error(403, "a page of another site may not connect; see --allow_origin").into();
         }
         if config.rooms.as_ref().is_some_and(|rooms| !rooms.iter().any(|allowed| allowed == room)) {
-            return Response::text(400, "Invalid room").into();
+            return http::plain(400, "Invalid room").into();
         }
         let query = head.query.clone().unwrap_or_default();
         let visit = Visit { room: room.to_owned(), query, peer: request.peer };

@@ -17,7 +17,7 @@ pub(super) fn answer(server: &Server, head: &Head) -> Response {
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     let read_only = |answer: &dyn Fn() -> Response| match head.method.as_str() {
         "GET" | "HEAD" => answer(),
-        _ => Response::text(405, "HTTP method not allowed").header("Allow", "GET, HEAD"),
+        _ => plain(405, "HTTP method not allowed").header("Allow", "GET, HEAD"),
     };
     match segments.as_slice() {
         ["health"] => read_only(&|| json_bytes(br#"{"status":"ok"}"#.as_slice().into())),
@@ -49,8 +49,8 @@ fn elsewhere(server: &Server, head: &Head, segments: &[&str]) -> Response {
     }
     match segments {
         [""] | [_, _, ..] | [] => Response::empty(404),
-        [_] if head.method == "GET" => Response::text(400, "Connection header did not include 'upgrade'"),
-        [_] => Response::text(405, "HTTP method not allowed").header("Allow", "GET"),
+        [_] if head.method == "GET" => plain(400, "Connection header did not include 'upgrade'"),
+        [_] => plain(405, "HTTP method not allowed").header("Allow", "GET"),
     }
 }
 
@@ -71,6 +71,11 @@ fn room_object(view: &RoomView) -> Value {
 
 fn json_value(value: &Value) -> Response {
     json_bytes(value.to_string().into_bytes().into())
+}
+
+/// Text without a line end, as the original has it.
+pub(super) fn plain(status: u16, text: &'static str) -> Response {
+    Response::bytes(status, text.as_bytes().into()).header("Content-Type", "text/plain; charset=utf-8")
 }
 
 /// JSON without a line end, as the original has it.

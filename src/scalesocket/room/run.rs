@@ -360,7 +360,8 @@ impl<'a> Session<'a> {
             (None, _) if self.asked => Farewell::new(1001, "the server is stopping"),
             (None, Some(Outcome::Exit(exit))) => {
                 let code = if *exit == Exit::Code(0) { 1000 } else { 1011 };
-                Farewell::new(code, format!("the command {exit}"))
+                let was = if matches!(exit, Exit::Signal(_)) { "was " } else { "" };
+                Farewell::new(code, format!("the command {was}{exit}"))
             }
             (None, Some(Outcome::Lost(cause))) => Farewell::new(1011, format!("the command is lost: {cause}")),
             (None, None) => Farewell::new(1011, "the command is gone"),
