@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::Server;
 use super::lobby::RoomView;
+use crate::net::http::files::Folders;
 use crate::net::http::request::Head;
 use crate::net::http::response::Response;
 
@@ -45,7 +46,7 @@ pub(super) fn answer(server: &Server, head: &Head) -> Response {
 /// A file, or a room that was not asked for as one.
 fn elsewhere(server: &Server, head: &Head, segments: &[&str]) -> Response {
     if let Some(files) = &server.files {
-        return files.answer(head, &head.path, false);
+        return files.answer(head, &head.path, Folders::Hidden);
     }
     match segments {
         [""] | [_, _, ..] | [] => Response::empty(404),

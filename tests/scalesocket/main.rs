@@ -6,6 +6,7 @@
     reason = "a test says what is wrong by panicking, and prints what helps to find out why"
 )]
 
+mod examples;
 mod rooms;
 
 #[path = "../support/mod.rs"]
