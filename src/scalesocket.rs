@@ -122,7 +122,7 @@ fn end(live: &Live, lobby: &lobby::Handle) {
 struct Door(Arc<Server>);
 
 impl Service for Door {
-    fn answer(&self, request: &Request<'_>) -> Answer {
+    fn answer(&self, request: &mut Request<'_>) -> Answer {
         let server = &self.0;
         match room_name(request.head) {
             Some(room) => server.websocket(request, room),

@@ -13,6 +13,7 @@ pub mod cycle;
 pub mod desktop;
 pub mod door;
 pub mod duplex;
+pub mod ensight;
 pub mod http;
 pub mod image;
 pub mod keyboard;

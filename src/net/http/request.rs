@@ -119,6 +119,11 @@ impl HeadReader {
         self.bytes
     }
 
+    /// The same bytes, for the reader of a body to take its own.
+    pub(super) fn rest(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
     /// Whether bytes of a next request are here already.
     pub fn has_more(&self) -> bool {
         !self.bytes.is_empty()
