@@ -62,6 +62,11 @@ fn who_breaks_the_protocol_is_told_so_and_the_others_are_not_hurt() {
 #[test]
 fn a_message_may_be_64_mib_long_and_no_longer() {
     const MIB: u64 = 1 << 20;
+    let server = Server::scalesocket(&["--heartbeat", "0", "sh", "--", "-c", "head -c 67108865 | wc -c"]);
+    let mut ws = join(&server, "/r");
+    ws.conn.send(&Frame { mask: Some([0; 4]), ..Frame::new(TEXT, vec![b'x'; 64 << 20]) }.encode());
+    expect_texts(&mut ws, &["67108865"]);
+    assert_eq!(goodbye(ws).0, 1000);
     let server = Server::scalesocket(&["--heartbeat", "0", "wc", "--", "-c"]);
     for (length, code) in [(64 * MIB + 1, 1009), (1 << 40, 1009)] {
         let mut ws = join(&server, "/r");

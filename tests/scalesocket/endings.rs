@@ -178,3 +178,13 @@ fn threads_and_descriptors_are_given_back() {
     }
     server.wait_resources(resources);
 }
+
+#[test]
+fn a_hangup_ends_nobody() {
+    // The original dies of it and leaves its commands behind.
+    let server = Server::scalesocket(&["cat"]);
+    let mut ws = join(&server, "/r");
+    server.signal(Signal::HUP);
+    server.wait_log("SIGHUP", DEADLINE);
+    assert_eq!(ask(&mut ws, "still here"), "still here");
+}

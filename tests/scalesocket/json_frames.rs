@@ -17,6 +17,8 @@ fn messages_to_the_command_are_written_anew_with_the_members_number() {
         (r#"{"a":1,"a":2}"#, r#"{"a":2,"id":1}"#),
         (r#"{"n":1e3,"m":-0,"u":18446744073709551615}"#, r#"{"id":1,"m":-0.0,"n":1000.0,"u":18446744073709551615}"#),
         ("{\"e\":\"\\u00e9\\/\\u0007\\n\"}", "{\"e\":\"é/\\u0007\\n\",\"id\":1}"),
+        // As the newest release writes it; the reference has no plus.
+        (r#"{"n":18446744073709551616}"#, r#"{"id":1,"n":1.8446744073709552e+19}"#),
         (r#"{"id":{"deep":1}}"#, r#"{"id":1}"#),
     ];
     for (said, heard) in cases {

@@ -89,7 +89,7 @@ fn three_megabytes_go_through_cat_and_back() {
 fn a_command_that_says_much_before_it_reads_much() {
     const LINES: u32 = 2_000_000;
     const MESSAGES: usize = 20;
-    let (server, mut all) = crowd(1, &[], "seq 1 2000000; wc -c");
+    let (server, mut all) = crowd(1, &[], "seq 1 2000000; wc -c >&2");
     let mut ws = all.remove(0);
     let mut sender = ws.try_clone();
     let sending = spawn("sender", move || {
@@ -98,8 +98,9 @@ fn a_command_that_says_much_before_it_reads_much() {
     });
     ws.conn.expect(&numbers(LINES));
     sending.join().unwrap();
-    // The end of the input comes with the end of the room, and then nobody is there who could be told.
-    drop(ws);
+    // All of it has been heard, when the end of the input comes.
+    ws.close();
+    server.wait_log(&format!("\n{}\n", MESSAGES * (MIB + 1)), DEADLINE);
     server.wait_children(0);
 }
 
