@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use crate::members::{expect_texts, goodbye, join, next_text, rest};
 use crate::support::server::Server;
 use crate::support::stream::Conn;
+use crate::support::wait::DEADLINE;
 use crate::support::ws::Ws;
 
 /// What is said about a command line that cannot be used.
@@ -123,7 +124,7 @@ fn a_command_that_does_not_exist_is_noticed_when_it_is_needed() {
             assert_eq!(code, 1011, "{reason}");
             assert!(reason.contains("no such file"), "{reason}");
         }
-        assert!(server.log().contains("Failed to spawn process due to `No such file or directory (os error 2)`"));
+        server.wait_log("Failed to spawn process due to `No such file or directory (os error 2)`", DEADLINE);
     }
 }
 

@@ -35,7 +35,7 @@ fn grandchildren_are_gone_after_the_last_member() {
     assert_eq!(traces.processes().len(), 8, "somebody is still there");
     second.close();
     traces.wait_gone(GONE);
-    assert!(server.log().contains("all clients disconnected"), "{}", server.log());
+    server.wait_log("all clients disconnected", DEADLINE);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn everything_is_gone_when_the_server_is_stopped_and_members_are_told() {
         }
         assert_eq!(server.wait_exit(DEADLINE).code(), Some(0));
         assert_eq!(traces.processes(), Vec::<String>::new(), "gone before the server is");
-        assert!(server.log().contains("received signal, shutting down"), "{}", server.log());
+        server.wait_log("received signal, shutting down", DEADLINE);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::members::{ask, join_with};
 use crate::support::server::Server;
+use crate::support::wait::DEADLINE;
 
 /// The status of a handshake from a page of `origin`; whoever is let in is heard.
 fn status(server: &Server, origin: &str) -> u16 {
@@ -23,7 +24,7 @@ fn a_page_of_another_site_does_not_get_in_without_permission() {
     for foreign in ["http://elsewhere.example", "null", "http://localhost.elsewhere.example"] {
         assert_eq!(status(&server, foreign), 403, "{foreign}");
     }
-    assert!(server.log().contains("a page of another site"), "{}", server.log());
+    server.wait_log("a page of another site", DEADLINE);
 }
 
 #[test]

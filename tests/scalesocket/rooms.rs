@@ -93,7 +93,7 @@ fn a_room_whose_command_has_ended_is_free_for_another() {
     let (texts, code, _) = rest(std::mem::replace(&mut b, join(&server, "/r")));
     assert_eq!((texts.last().map(String::as_str), code), (Some("last"), 1011));
     assert_ne!(next_text(&mut b), first, "another process");
-    assert!(server.log().contains("process exited code=3"), "{}", server.log());
+    server.wait_log("process exited code=3", DEADLINE);
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn a_command_that_never_listens_gives_its_port_back() {
     let expected = format!("failed to connect to 127.0.0.1:{} due to connection refused", taken.port());
     assert!(reason.contains(&expected), "{reason}");
     server.wait_children(0);
-    assert!(server.log().contains("ERROR"), "{}", server.log());
+    server.wait_log("ERROR", DEADLINE);
     server.wait_rest();
     let listener = taken.listen();
     let mut ws = join(&server, "/r");
