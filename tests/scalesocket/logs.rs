@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::members::{ask, goodbye, join, text};
 use crate::support::server::Server;
-use crate::support::wait::DEADLINE;
+use crate::support::wait::{DEADLINE, eventually};
 
 /// Everything that a server with `flags` logs about one member that says something, and a command that then ends in
 /// its own way.
@@ -96,4 +96,17 @@ fn a_name_that_looks_like_a_log_line_stays_a_name() {
     server.wait_log("client disconnected", DEADLINE);
     let log = server.log();
     assert!(log.lines().all(|line| line.starts_with("20")), "{log}");
+}
+
+#[test]
+fn every_end_of_a_command_is_told() {
+    const ROOMS: usize = 100;
+    let server = Server::scalesocket(&["cat"]);
+    for room in 0..ROOMS {
+        let mut ws = join(&server, &format!("/r{room}"));
+        assert_eq!(ask(&mut ws, "hello"), "hello");
+        ws.close();
+    }
+    let told = || server.log().matches("INFO ] event:exit: process exited code=0").count();
+    eventually(DEADLINE, "all ends are told", || told() == ROOMS);
 }

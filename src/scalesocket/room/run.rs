@@ -157,6 +157,9 @@ impl<'a> Session<'a> {
                 self.look_at_process();
             }
             self.process.go_down();
+            if self.process.is_gone() {
+                self.look_at_process();
+            }
             if !self.is_done() {
                 ready = self.wait(heavy);
             }
