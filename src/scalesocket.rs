@@ -13,7 +13,7 @@ mod member;
 mod metrics;
 mod room;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -135,6 +135,14 @@ impl Service for Door {
     }
 }
 
+/// A peer's address as a listener of `own` family has it, for commands that know the original.
+fn as_seen(peer: SocketAddr, own: SocketAddr) -> SocketAddr {
+    match peer.ip() {
+        IpAddr::V4(ip) if own.is_ipv6() => SocketAddr::new(ip.to_ipv6_mapped().into(), peer.port()),
+        _ => peer,
+    }
+}
+
 /// The room that a websocket is for: the one segment of the path as it was sent.
 fn room_name(head: &Head) -> Option<&str> {
     let name = head.path.strip_prefix('/')?;
@@ -158,7 +166,7 @@ impl Server {
             return http::plain(400, "Invalid room").into();
         }
         let query = head.query.clone().unwrap_or_default();
-        let visit = Visit { room: room.to_owned(), query, peer: request.peer };
+        let visit = Visit { room: room.to_owned(), query, peer: as_seen(request.peer, config.address) };
         let server = Arc::clone(self);
         Answer::Websocket(handshake, Box::new(move |websocket| member::serve(&server, websocket, &visit)))
     }

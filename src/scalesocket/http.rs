@@ -15,7 +15,7 @@ use crate::net::http::response::Response;
 pub(super) fn answer(server: &Server, head: &Head) -> Response {
     let config = &server.setup.config;
     let path = head.path.strip_suffix('/').unwrap_or(&head.path);
-    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
     let read_only = |answer: &dyn Fn() -> Response| match head.method.as_str() {
         "GET" | "HEAD" => answer(),
         _ => plain(405, "HTTP method not allowed").header("Allow", "GET, HEAD"),

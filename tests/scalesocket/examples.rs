@@ -15,7 +15,7 @@ use crate::support::http;
 use crate::support::server::Server;
 use crate::support::ws::Ws;
 
-use super::rooms::{join, next_text, text};
+use super::members::{join, next_text, text};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 

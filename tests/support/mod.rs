@@ -20,6 +20,7 @@ pub mod keyboard;
 pub mod netstat;
 pub mod nginx;
 pub mod process;
+pub mod python;
 pub mod random;
 pub mod server;
 pub mod stream;

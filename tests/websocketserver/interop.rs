@@ -4,8 +4,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::backend::Backend;
-use crate::support::ensight::python;
 use crate::support::process::{Group, Output};
+use crate::support::python::python;
 use crate::support::server::Server;
 use crate::support::tls::Certificate;
 use crate::support::wait::eventually_some;

@@ -40,7 +40,7 @@ pub enum Folders {
     Listed,
     /// That they are there, and that their listing needs the security token (401).
     Secret,
-    /// Nothing (404).
+    /// Nothing (404). An index is found without a slash at the end of its folder's path too.
     Hidden,
 }
 
@@ -86,7 +86,7 @@ impl Files {
     fn find(&self, head: &Head, path: &UrlPath, folders: Folders) -> io::Result<Response> {
         // Relative links of a page lead to the right place only if the request's own path ends in a slash.
         let has_slash = head.path.ends_with('/');
-        if has_slash {
+        if has_slash || folders == Folders::Hidden {
             // First, since it is the usual case, and needs no right to read the folder.
             match open(&self.root, &path.join(INDEX)) {
                 Ok(Opened::File(file, metadata)) => return Ok(send(head, file, &metadata, Path::new(INDEX))),
@@ -98,8 +98,8 @@ impl Files {
         match open(&self.root, path.relative())? {
             Opened::File(..) if has_slash || path.is_folder() => Err(Errno::NOTDIR.into()),
             Opened::File(file, metadata) => Ok(send(head, file, &metadata, path.relative())),
-            Opened::Folder(_) if !has_slash => Ok(redirect(head)),
             Opened::Folder(_) if folders == Folders::Hidden => Ok(not_found()),
+            Opened::Folder(_) if !has_slash => Ok(redirect(head)),
             Opened::Folder(_) if folders == Folders::Secret => {
                 Ok(Response::error(401, "the listing of this folder needs the security token")
                     // RFC 9110 section 11.6.1 asks for a challenge; browsers open no dialog for this one.
