@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket, sockopt};
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::http::{self, Response};
 use super::process::{Group, Output};
+use super::python::python;
 use super::server::{Builder, Server};
 use super::stream::Conn;
 use super::wait::{DEADLINE, eventually, eventually_some};
@@ -60,17 +61,6 @@ pub struct Site {
     pub server: Server,
     /// Where its EnSight is.
     pub place: Place,
-}
-
-/// The Python that `tests/run` has given the packages of the tests.
-///
-/// # Panics
-/// When there is none.
-pub fn python() -> PathBuf {
-    let default = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-venv/bin/python"));
-    let python = std::env::var_os("BERTH_TEST_PYTHON").map_or_else(default, PathBuf::from);
-    assert!(python.exists(), "no {}: tests/run makes it", python.display());
-    python
 }
 
 /// Makes the certificates of both sides in a new folder.

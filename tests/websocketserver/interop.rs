@@ -4,7 +4,6 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::backend::Backend;
-use crate::support::ensight::python;
 use crate::support::process::{Group, Output};
 use crate::support::server::Server;
 use crate::support::tls::Certificate;

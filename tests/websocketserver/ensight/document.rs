@@ -3,8 +3,9 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::ensight::{Place, SECRET, Transport, python};
+use crate::support::ensight::{Place, SECRET, Transport};
 use crate::support::process::{Group, Output};
+use crate::support::python::python;
 use crate::support::wait::eventually_some;
 
 /// How long it may take on a busy machine.
