@@ -1,11 +1,21 @@
-//! What Python programs of others make of our answers.
+//! The Python of the interoperability tests.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::{Map, Value};
 
-use super::ensight::python;
+/// Its program; `tests/run` makes it, with the packages that the tests need.
+///
+/// # Panics
+/// When it is not there.
+pub fn python() -> PathBuf {
+    let default = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-venv/bin/python"));
+    let python = std::env::var_os("BERTH_TEST_PYTHON").map_or_else(default, PathBuf::from);
+    assert!(python.exists(), "no {}: tests/run makes it", python.display());
+    python
+}
 
 /// The samples in a page of `OpenMetrics`, each with its name, labels and value, as the strict parser of Prometheus' own
 /// Python client finds them.
