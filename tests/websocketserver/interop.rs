@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::support::backend::Backend;
 use crate::support::process::{Group, Output};
+use crate::support::python::python;
 use crate::support::server::Server;
 use crate::support::tls::Certificate;
 use crate::support::wait::eventually_some;
