@@ -1,5 +1,6 @@
 //! What the operating system gives: threads, processes, signals, logs, limits.
 
+pub mod ask;
 pub mod bell;
 pub mod limits;
 pub mod logging;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::room::{Cache, Room, Setup};
+use crate::sys::ask::ask;
 use crate::sys::stop::Stop;
 use crate::sys::thread;
 pub(super) use state::Refused;
@@ -126,18 +127,18 @@ pub(super) fn start(setup: Setup, own_port: u16, stop: Stop) -> io::Result<Handl
 impl Handle {
     /// Lets somebody into a room.
     pub(super) fn join(&self, name: &str, again: Option<MemberId>) -> Result<Membership, Denied> {
-        let ask = |reply| Message::Join { name: name.to_owned(), again, reply };
-        self.ask(ask).unwrap_or(Err(Denied::Refused(Refused::Stopping)))
+        let message = |reply| Message::Join { name: name.to_owned(), again, reply };
+        ask(&self.inbox, message).unwrap_or(Err(Denied::Refused(Refused::Stopping)))
     }
 
     /// Every open room.
     pub(super) fn rooms(&self) -> Vec<RoomView> {
-        self.ask(|reply| Message::Rooms { reply }).unwrap_or_default()
+        ask(&self.inbox, |reply| Message::Rooms { reply }).unwrap_or_default()
     }
 
     /// The open room of a name.
     pub(super) fn room(&self, name: &str) -> Option<RoomView> {
-        self.ask(|reply| Message::Room { name: name.to_owned(), reply }).flatten()
+        ask(&self.inbox, |reply| Message::Room { name: name.to_owned(), reply }).flatten()
     }
 
     /// Begins to end every room; the answer is told, or dropped, when no command is left.
@@ -145,13 +146,6 @@ impl Handle {
         let (done, wait) = bounded(1);
         let _ = self.inbox.send(Message::ShutDown { done });
         wait
-    }
-
-    /// `None` when the lobby has ended.
-    fn ask<T>(&self, message: impl FnOnce(Sender<T>) -> Message) -> Option<T> {
-        let (reply, answer) = bounded(1);
-        self.inbox.send(message(reply)).ok()?;
-        answer.recv().ok()
     }
 }
 

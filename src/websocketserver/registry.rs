@@ -16,6 +16,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use super::launch::{self, Context, Report, Running, Started};
 use super::metrics::Metrics;
 use super::services::{ServiceSpec, Services};
+use crate::sys::ask::ask;
 use crate::sys::thread;
 use claim::Cell;
 pub(crate) use claim::{Claim, Order};
@@ -136,7 +137,7 @@ impl Handle {
     /// No slot is free, or the server is stopping.
     pub fn reserve(&self, service: usize, options: Options) -> Result<Reservation, Refused> {
         let token = uuid::Uuid::new_v4().to_string();
-        self.ask(|reply| Message::Reserve { service, token, options, reply }).unwrap_or(Err(Refused::Stopping))
+        ask(&self.inbox, |reply| Message::Reserve { service, token, options, reply }).unwrap_or(Err(Refused::Stopping))
     }
 
     /// Frees a reservation, whatever has become of it.
@@ -144,14 +145,14 @@ impl Handle {
     /// # Errors
     /// The token is not known, or not any more.
     pub fn release(&self, token: &str) -> Result<(), Refused> {
-        self.ask(|reply| Message::Release { token: token.to_owned(), reply }).unwrap_or(Err(Refused::Stopping))
+        ask(&self.inbox, |reply| Message::Release { token: token.to_owned(), reply }).unwrap_or(Err(Refused::Stopping))
     }
 
     /// Claims the instance of a reservation for one websocket.
     pub(crate) fn claim(&self, token: &str) -> Result<Claim, Refused> {
         let (cell, orders) = Cell::new();
         let message = |reply| Message::Claim { token: token.to_owned(), cell: Arc::clone(&cell), reply };
-        let id = self.ask(message).unwrap_or(Err(Refused::Stopping))?;
+        let id = ask(&self.inbox, message).unwrap_or(Err(Refused::Stopping))?;
         Ok(Claim::new(id, self.inbox.clone(), cell, orders))
     }
 
@@ -161,12 +162,12 @@ impl Handle {
     /// The token is not known, or not any more.
     #[cfg(feature = "ensight")]
     pub(crate) fn started(&self, token: &str) -> Result<Option<Started>, Refused> {
-        self.ask(|reply| Message::Started { token: token.to_owned(), reply }).unwrap_or(Err(Refused::Stopping))
+        ask(&self.inbox, |reply| Message::Started { token: token.to_owned(), reply }).unwrap_or(Err(Refused::Stopping))
     }
 
     /// The slots of each service.
     pub(crate) fn status(&self) -> Vec<Vec<InstanceStatus>> {
-        self.ask(|reply| Message::Status { reply }).unwrap_or_default()
+        ask(&self.inbox, |reply| Message::Status { reply }).unwrap_or_default()
     }
 
     /// Begins to end everything; the answer is told, or dropped, when nothing runs any more.
@@ -174,13 +175,6 @@ impl Handle {
         let (done, wait) = bounded(1);
         let _ = self.inbox.send(Message::ShutDown { done });
         wait
-    }
-
-    /// `None` when the registry has ended.
-    fn ask<T>(&self, message: impl FnOnce(Sender<T>) -> Message) -> Option<T> {
-        let (reply, answer) = bounded(1);
-        self.inbox.send(message(reply)).ok()?;
-        answer.recv().ok()
     }
 }
 
