@@ -8,20 +8,16 @@ use crate::support::scenarios::{exchange, payload};
 use crate::support::settings::MIB;
 use crate::usage;
 
-/// What handshakes leave running settles by then.
-const SETTLE: Duration = Duration::from_millis(300);
 /// A tunnel that takes so much longer than others ends the opening, which then says how far it came.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// A sender that waits for so long waits for the reader.
-const STUCK: Duration = Duration::from_millis(400);
 /// Who has swallowed so much will swallow more.
 const ENOUGH: usize = 256 * MIB;
 
-/// How many tunnels opened, KiB and threads for each, and how long opening all took, in seconds.
-pub(crate) fn tunnels(lab: &Lab, variant: &Variant, wanted: usize) -> io::Result<Vec<f64>> {
+/// `settle` is how long what handshakes leave running may go on. How many tunnels opened, KiB and threads for each, and how long opening all took, in seconds.
+pub(crate) fn tunnels(lab: &Lab, variant: &Variant, wanted: usize, settle: Duration) -> io::Result<Vec<f64>> {
     // One has come and gone, so that what is made once is there.
     drop(lab.pair(variant)?);
-    thread::sleep(SETTLE);
+    thread::sleep(settle);
     let before = usage::of(variant)?;
     let started = Instant::now();
     let mut pairs = Vec::with_capacity(wanted);
@@ -34,15 +30,15 @@ pub(crate) fn tunnels(lab: &Lab, variant: &Variant, wanted: usize) -> io::Result
         }
     }
     let seconds = started.elapsed().as_secs_f64();
-    thread::sleep(SETTLE);
+    thread::sleep(settle);
     let after = usage::of(variant)?;
     let count = pairs.len() as f64;
     Ok(vec![count, (after.kib - before.kib) / count, (after.threads - before.threads) / count, seconds])
 }
 
-/// MiB by which the proxy grows when the backend sends and the client never reads, and MiB that the backend could
+/// A sender that waits for `patience` waits for the reader. MiB by which the proxy grows when the backend sends and the client never reads, and MiB that the backend could
 /// send. A server that stops reading is bounded; what it could send is mostly in the kernel's socket buffers.
-pub(crate) fn stuck_reader(lab: &Lab, variant: &Variant) -> io::Result<Vec<f64>> {
+pub(crate) fn stuck_reader(lab: &Lab, variant: &Variant, patience: Duration) -> io::Result<Vec<f64>> {
     let (mut client, mut stream) = lab.pair(variant)?;
     let before = usage::of(variant)?;
     // One exchange shows that it is not stuck by being broken.
@@ -56,7 +52,7 @@ pub(crate) fn stuck_reader(lab: &Lab, variant: &Variant) -> io::Result<Vec<f64>>
         exchange(&mut client, &message)?;
         crate::support::joined(echo)
     })?;
-    stream.set_write_timeout(Some(STUCK))?;
+    stream.set_write_timeout(Some(patience))?;
     let block = payload(64 << 10);
     let mut sent = 0;
     while sent < ENOUGH {

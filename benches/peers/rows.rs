@@ -16,6 +16,8 @@ struct Pace {
     rounds: usize,
     /// How long one measurement of one way takes.
     window: Duration,
+    /// How long a proxy gets until it stands still.
+    settle: Duration,
     /// Numbers of tunnels that carry a load.
     loads: &'static [usize],
     /// Numbers of tunnels that carry nothing.
@@ -30,15 +32,16 @@ impl Pace {
     fn read(arguments: &[String]) -> Self {
         let seconds = Duration::from_secs;
         let quick = std::env::var("BERTH_COMPARE_QUICK").is_ok_and(|value| value == "yes");
+        let settle = Duration::from_millis(400);
         let (loads, idle): (&[usize], &[usize]) = (&[1, 8, 64], &[1000, 10_000]);
         if !arguments.iter().any(|argument| argument == "--bench") {
             let (window, row) = (Duration::from_millis(20), seconds(1));
-            Self { rounds: 1, window, loads: &[2], idle: &[10], row, peers: false }
+            Self { rounds: 1, window, settle: window, loads: &[2], idle: &[10], row, peers: false }
         } else if quick {
             let window = Duration::from_millis(300);
-            Self { rounds: 1, window, loads, idle: &idle[..1], row: seconds(10), peers: true }
+            Self { rounds: 1, window, settle, loads, idle: &idle[..1], row: seconds(10), peers: true }
         } else {
-            Self { rounds: 5, window: Duration::from_millis(500), loads, idle, row: seconds(30), peers: true }
+            Self { rounds: 5, window: Duration::from_millis(500), settle, loads, idle, row: seconds(25), peers: true }
         }
     }
 }
@@ -132,9 +135,21 @@ pub(crate) fn run() -> io::Result<()> {
     Ok(())
 }
 
-/// Tunnels in which nothing moves, or no longer.
+/// Tunnels in which nothing moves, or no longer. The largest number comes last: some do not survive it.
 fn memory(run: &mut Run<'_>) {
-    for wanted in run.pace.idle {
+    let (first, more) = run.pace.idle.split_at(1);
+    idle_tunnels(run, first);
+    let figures = vec![
+        Figure::new("stuck reader: growth, MiB", 2, Better::Less),
+        Figure::new("… MiB that the backend could send", 1, Better::Neither),
+    ];
+    let patience = run.pace.settle;
+    run.row("stuck reader", figures, 1, &|lab, variant| idle::stuck_reader(lab, variant, patience));
+    idle_tunnels(run, more);
+}
+
+fn idle_tunnels(run: &mut Run<'_>, numbers: &[usize]) {
+    for wanted in numbers {
         let name = format!("{wanted} idle tunnels");
         let figures = vec![
             Figure::new(&format!("{name}: opened"), 0, Better::Neither),
@@ -142,20 +157,21 @@ fn memory(run: &mut Run<'_>) {
             Figure::new("… threads for each", 2, Better::Neither),
             Figure::new("… seconds to open them", 2, Better::Neither),
         ];
-        run.row(&name, figures, 1, &|lab, variant| idle::tunnels(lab, variant, bearable(variant, *wanted)));
+        let settle = run.pace.settle;
+        run.row(&name, figures, 1, &|lab, variant| idle::tunnels(lab, variant, bearable(variant, *wanted), settle));
     }
-    let figures = vec![
-        Figure::new("stuck reader: growth, MiB", 2, Better::Less),
-        Figure::new("… MiB that the backend could send", 1, Better::Neither),
-    ];
-    run.row("stuck reader", figures, 1, &idle::stuck_reader);
 }
 
-/// A process per tunnel is for few tunnels, and this program can hold two descriptors for each only up to its limit.
+/// This program can hold two descriptors for each tunnel only up to its limit. A process per tunnel is for few of them,
+/// and the relay ends when no thread can be made, which ours may not.
 fn bearable(variant: &Variant, wanted: usize) -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
     let ours = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(200) / 2;
-    let theirs = if variant.name.starts_with("websockify") { 100 } else { usize::MAX };
+    let theirs = match variant.name.split(' ').next() {
+        Some("websockify") => 100,
+        Some("relay") => 4000,
+        _ => usize::MAX,
+    };
     wanted.min(ours).min(theirs)
 }
 
