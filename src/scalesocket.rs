@@ -13,7 +13,7 @@ mod member;
 mod metrics;
 mod room;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -122,7 +122,7 @@ fn end(live: &Live, lobby: &lobby::Handle) {
 struct Door(Arc<Server>);
 
 impl Service for Door {
-    fn answer(&self, request: &Request<'_>) -> Answer {
+    fn answer(&self, request: &mut Request<'_>) -> Answer {
         let server = &self.0;
         match room_name(request.head) {
             Some(room) => server.websocket(request, room),
@@ -132,6 +132,14 @@ impl Service for Door {
 
     fn extra_headers(&self) -> &[(String, String)] {
         &[]
+    }
+}
+
+/// A peer's address as a listener of `own` family has it, for commands that know the original.
+fn as_seen(peer: SocketAddr, own: SocketAddr) -> SocketAddr {
+    match peer.ip() {
+        IpAddr::V4(ip) if own.is_ipv6() => SocketAddr::new(ip.to_ipv6_mapped().into(), peer.port()),
+        _ => peer,
     }
 }
 
@@ -158,7 +166,7 @@ impl Server {
             return http::plain(400, "Invalid room").into();
         }
         let query = head.query.clone().unwrap_or_default();
-        let visit = Visit { room: room.to_owned(), query, peer: request.peer };
+        let visit = Visit { room: room.to_owned(), query, peer: as_seen(request.peer, config.address) };
         let server = Arc::clone(self);
         Answer::Websocket(handshake, Box::new(move |websocket| member::serve(&server, websocket, &visit)))
     }

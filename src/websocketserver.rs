@@ -2,6 +2,11 @@
 
 pub mod ansys;
 pub mod config;
+#[cfg(feature = "ensight")]
+mod ensight;
+#[cfg(not(feature = "ensight"))]
+#[path = "websocketserver/ensight/absent.rs"]
+mod ensight;
 pub mod launch;
 mod metrics;
 pub mod registry;
@@ -12,6 +17,7 @@ mod status_page;
 mod token;
 mod tunnel;
 
+use std::borrow::Cow;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,6 +28,7 @@ pub use config::Config;
 
 use crate::net::acceptor::{self, Acceptor};
 use crate::net::http::connection::{self, Answer, Request, Service};
+use crate::net::http::request::Head;
 use crate::net::http::response::Response;
 use crate::net::live::Live;
 use crate::net::tls::TlsSource;
@@ -32,6 +39,7 @@ use crate::sys::logging::{LogControl, START};
 use crate::sys::process;
 use crate::sys::stop::Stop;
 use ansys::Site;
+use ensight::EnSight;
 use launch::Context;
 use metrics::Metrics;
 use registry::Rules;
@@ -51,6 +59,7 @@ struct Server {
     site: Option<Site>,
     services: Services,
     registry: registry::Handle,
+    ensight: Option<EnSight>,
     metrics: Arc<Metrics>,
     stop: Stop,
 }
@@ -73,7 +82,10 @@ pub fn serve(config: Config, log: &LogControl) -> Result<(), String> {
     upkeep::handle_signals(&stop, log, tls.clone())?;
     let metrics = Arc::new(Metrics::default());
     let registry = start_registry(&config, &services, descriptors, &metrics)?;
-    let server = Arc::new(Server { config, site, services, registry: registry.clone(), metrics, stop: stop.clone() });
+    let ensight = EnSight::open(&config, &services)?;
+    let registry_of_server = registry.clone();
+    let server = Server { config, site, services, registry: registry_of_server, ensight, metrics, stop: stop.clone() };
+    let server = Arc::new(server);
     let acceptors = accept(ports, &server, tls.as_ref(), &live)?;
     let reason = stop.wait();
     log::info!("stopping: {reason}");
@@ -134,7 +146,7 @@ fn bind(config: &Config) -> Result<Vec<(PortKind, TcpListener)>, String> {
 
 /// What is accepted on the command line and has no effect is said, once.
 fn warn_about(config: &Config, services: &Services) {
-    if config.http.is_none() && (!services.is_empty() || config.metrics) {
+    if config.http.is_none() && (!services.is_empty() || config.metrics || config.grpc.is_some()) {
         log::warn!("without --http_directory there is no HTTP server: no files, no REST API, no reservations");
     }
     for service in services.iter().filter(|_| config.security_token.is_none()) {
@@ -144,9 +156,6 @@ fn warn_about(config: &Config, services: &Services) {
                 "service '{name}' is for the group '{group}', and anybody may reserve it: give it a group_token"
             );
         }
-    }
-    if config.grpc.is_some() {
-        log::warn!("EnSight's REST API (--grpc_port) is not served yet by this version");
     }
 }
 
@@ -184,18 +193,31 @@ struct Port {
 }
 
 impl Service for Port {
-    fn answer(&self, request: &Request<'_>) -> Answer {
+    fn answer(&self, request: &mut Request<'_>) -> Answer {
         let server = &self.server;
-        match route::route(self.kind, request.head, server.config.metrics) {
+        let head = request.head;
+        match route::route(self.kind, head, server.config.metrics) {
             Route::Websocket => self.websocket(request),
             Route::UpgradeOnly => Response::text(426, "this is a websocket port: connect with ws:// or wss://").into(),
             Route::Rest(path) => rest::answer(server, request.head, path).into(),
+            Route::EnSight(path) => match &server.ensight {
+                Some(ensight) => ensight.answer(server, request, path),
+                None => reserved(),
+            },
             Route::Metrics => rest::metrics(server, request.head).into(),
-            Route::Reserved => Response::error(404, "this path is reserved and nothing is there").into(),
+            Route::Reserved => reserved(),
             Route::File => match &server.site {
                 Some(site) => site.answer(request.head, rest::has_token(server, request.head)).into(),
                 None => Response::error(404, "no files are served here").into(),
             },
+        }
+    }
+
+    /// A session id is a secret.
+    fn shown<'a>(&self, head: &'a Head) -> Cow<'a, str> {
+        match head.path.trim_start_matches('/').strip_prefix("ensight/") {
+            Some(path) => Cow::Owned(format!("/ensight/v1/…/{}", path.splitn(3, '/').nth(2).unwrap_or_default())),
+            None => Cow::Borrowed(&head.path),
         }
     }
 
@@ -206,6 +228,10 @@ impl Service for Port {
     fn extra_headers(&self) -> &[(String, String)] {
         &self.server.config.add_headers
     }
+}
+
+fn reserved() -> Answer {
+    Response::error(404, "this path is reserved and nothing is there").into()
 }
 
 impl Port {

@@ -30,6 +30,7 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 const TIMEOUT: Duration = Duration::from_secs(300);
 const LAUNCH_TIMEOUT: Duration = Duration::from_secs(60);
 const RECONNECT_GRACE: Duration = Duration::ZERO;
+const GRPC_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Where the security token is found when no flag gives it.
 const TOKEN_VARIABLE: &str = "WEBSOCKETSERVER_SECURITY_TOKEN";
@@ -68,6 +69,7 @@ fn config(words: &mut Words, env: &[(OsString, OsString)]) -> Result<Config, Usa
         security_token: security_token(words, env)?,
         target: optional_port(words, "--client_port")?.map(|port| Target { host: host.clone(), port }),
         grpc: grpc(words, host)?,
+        grpc_timeout: words.last("--grpc_timeout", values::seconds)?.unwrap_or(GRPC_TIMEOUT),
         services: services(words)?,
         add_headers: words.all("--add_header", values::header)?,
         allow_origins: words.all("--allow_origin", values::origin)?,

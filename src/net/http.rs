@@ -1,5 +1,6 @@
-//! HTTP/1.1 as a server: request heads, answers, static files, and the loop over one connection's requests.
+//! HTTP/1.1 as a server: request heads and bodies, answers, static files, and the loop over one connection's requests.
 
+pub mod body;
 pub mod connection;
 pub mod files;
 pub mod html;
@@ -7,3 +8,4 @@ pub mod origin;
 pub mod query;
 pub mod request;
 pub mod response;
+pub mod stream;

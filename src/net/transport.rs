@@ -307,7 +307,8 @@ impl Transport {
     pub fn farewell(&self, time: Duration) {
         self.finish();
         let deadline = Instant::now() + time;
-        let mut bytes = [0; 8_192];
+        // Not on the stack: whole pages of it would be touched, and stay, in a thread that may only idle.
+        let mut bytes = vec![0; 8_192];
         loop {
             let rest = deadline.saturating_duration_since(Instant::now());
             if rest.is_zero() || self.set_read_timeout(Some(rest)).is_err() || !matches!(self.read(&mut bytes), Ok(1..))

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::Server;
 use super::lobby::RoomView;
+use crate::net::http::files::Folders;
 use crate::net::http::request::Head;
 use crate::net::http::response::Response;
 
@@ -14,7 +15,7 @@ use crate::net::http::response::Response;
 pub(super) fn answer(server: &Server, head: &Head) -> Response {
     let config = &server.setup.config;
     let path = head.path.strip_suffix('/').unwrap_or(&head.path);
-    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
     let read_only = |answer: &dyn Fn() -> Response| match head.method.as_str() {
         "GET" | "HEAD" => answer(),
         _ => plain(405, "HTTP method not allowed").header("Allow", "GET, HEAD"),
@@ -45,7 +46,7 @@ pub(super) fn answer(server: &Server, head: &Head) -> Response {
 /// A file, or a room that was not asked for as one.
 fn elsewhere(server: &Server, head: &Head, segments: &[&str]) -> Response {
     if let Some(files) = &server.files {
-        return files.answer(head, &head.path, false);
+        return files.answer(head, &head.path, Folders::Hidden);
     }
     match segments {
         [""] | [_, _, ..] | [] => Response::empty(404),

@@ -29,6 +29,8 @@ pub(super) struct Member {
     pub(super) id: u32,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) line: Arc<Line>,
+    /// The last of the room's reads of which it was given something.
+    pub(super) last_read: AtomicU64,
     /// Messages to it were dropped.
     pub(super) misses: AtomicBool,
     /// It was sent away because it does not keep up, so it may take longer to hear of it.
@@ -144,6 +146,7 @@ fn member(server: &Server, sink: &Arc<Sink>, visit: &Visit, place: Membership) -
         id: place.member,
         mailbox: Mailbox::new(format!("member {}", place.member), config.mailbox, Some(mail)),
         line,
+        last_read: AtomicU64::new(0),
         misses: AtomicBool::new(false),
         slow: AtomicBool::new(false),
         leave_message: fill_in(server, config.leave_message.as_deref(), place.member, visit),

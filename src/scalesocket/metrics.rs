@@ -18,6 +18,16 @@ const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=u
 /// Empty rooms whose numbers are still shown; anybody can make up names.
 const EMPTY_ROOMS: usize = 1_000;
 
+const END: &str = "# EOF\n";
+/// The page before the first member.
+const EMPTY: &str = "\
+# HELP scalesocket_websocket_connections_total Number of total websocket connections.
+# TYPE scalesocket_websocket_connections_total counter
+# HELP scalesocket_websocket_connections_open number of open websocket connections.
+# TYPE scalesocket_websocket_connections_open gauge
+# EOF
+";
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByRoom {
     room: String,
@@ -86,6 +96,8 @@ impl Metrics {
     pub(super) fn answer(&self) -> Response {
         let mut text = String::new();
         match encode(&mut text, &self.registry) {
+            // The encoder leaves out what has no lines yet; whoever looks what there is wants to see it.
+            Ok(()) if text == END => Response::bytes(200, EMPTY.as_bytes().into()).header("Content-Type", MEDIA_TYPE),
             Ok(()) => Response::bytes(200, text.into_bytes().into()).header("Content-Type", MEDIA_TYPE),
             Err(error) => Response::error(500, &format!("the metrics cannot be written: {error}")),
         }
@@ -128,6 +140,17 @@ mod tests {
         assert!(text.contains("scalesocket_websocket_connections_total_total{room=\"r\"} 2\n"), "{text}");
         assert!(text.contains("scalesocket_websocket_connections_open{room=\"r\"} 1\n"), "{text}");
         assert!(text.contains("# TYPE scalesocket_websocket_connections_total counter\n"), "{text}");
+    }
+
+    #[test]
+    fn the_page_before_the_first_member_says_what_the_others_say() {
+        let metrics = Metrics::default();
+        let _member = metrics.member("r");
+        let text = text(&metrics);
+        assert!(EMPTY.ends_with(END));
+        let comments =
+            |page: &str| page.lines().filter(|line| line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(comments(EMPTY), comments(&text));
     }
 
     #[test]

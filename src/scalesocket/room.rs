@@ -138,8 +138,9 @@ impl Room {
         persist.then(|| std::mem::take(&mut self.crowd().cache))
     }
 
-    /// Puts messages into the mailboxes of those they are for.
-    fn deliver(&self, batch: Batch) {
+    /// Puts messages into the mailboxes of those they are for. Of what was read at once (`read` counts that) a member gets
+    /// all or nothing: behind one long message nobody can have kept up already.
+    fn deliver(&self, batch: Batch, read: u64) {
         let Batch { to, frames, start, messages: _, keep } = batch;
         let parcel = Parcel::new(frames, start);
         let mut slow = Vec::new();
@@ -162,8 +163,11 @@ impl Room {
                 Recipient::Nobody => false,
             };
             for member in crowd.members.iter().filter(is_meant) {
-                if let Pushed::Full(_) = member.mailbox.push_below(limit, parcel.clone()) {
-                    slow.push(Arc::clone(member));
+                let keeps_up = member.last_read.load(Ordering::Relaxed) == read;
+                match member.mailbox.push_below(if keeps_up { usize::MAX } else { limit }, parcel.clone()) {
+                    Pushed::Taken => member.last_read.store(read, Ordering::Relaxed),
+                    Pushed::Full(_) => slow.push(Arc::clone(member)),
+                    Pushed::Ended => {}
                 }
             }
         }

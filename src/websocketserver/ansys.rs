@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
-use crate::net::http::files::{Files, UrlPath};
+use crate::net::http::files::{Files, Folders, UrlPath};
 use crate::net::http::request::Head;
 use crate::net::http::response::Response;
 
@@ -41,14 +41,15 @@ impl Site {
 
     /// Answers a request for a file, wherever it lies.
     pub fn answer(&self, head: &Head, allow_listing: bool) -> Response {
+        let folders = if allow_listing { Folders::Listed } else { Folders::Secret };
         let path = UrlPath::parse(&head.path);
         let mounted = path.as_ref().and_then(|path| {
             let (first, below) = path.split_first();
             Some((self.tree(std::str::from_utf8(first).ok()?)?, below))
         });
         match mounted {
-            Some((files, below)) => files.answer_at(head, &below, allow_listing),
-            None => self.directory.answer(head, &head.path, allow_listing),
+            Some((files, below)) => files.answer_at(head, &below, folders),
+            None => self.directory.answer(head, &head.path, folders),
         }
     }
 

@@ -24,6 +24,8 @@ pub struct Config {
     pub target: Option<Target>,
     /// EnSight's gRPC service, to be exposed as REST.
     pub grpc: Option<GrpcConfig>,
+    /// `--grpc_timeout`: how long a call to EnSight may take.
+    pub grpc_timeout: Duration,
     /// Services that are reserved and launched.
     pub services: ServicesConfig,
     /// `--add_header`: name and value, put on every HTTP response.
@@ -52,7 +54,7 @@ pub struct HttpConfig {
 }
 
 /// A TCP address by name, resolved at each connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Target {
     /// Host name, or an IPv4 or IPv6 address without brackets.
     pub host: String,

@@ -58,13 +58,34 @@ pub(crate) struct InstanceStatus {
 }
 
 enum Message {
-    Reserve { service: usize, token: String, options: Options, reply: Sender<Result<Reservation, Refused>> },
-    Release { token: String, reply: Sender<Result<(), Refused>> },
-    Claim { token: String, cell: Arc<Cell>, reply: Sender<Result<(ClaimId, String), Refused>> },
+    Reserve {
+        service: usize,
+        token: String,
+        options: Options,
+        reply: Sender<Result<Reservation, Refused>>,
+    },
+    Release {
+        token: String,
+        reply: Sender<Result<(), Refused>>,
+    },
+    Claim {
+        token: String,
+        cell: Arc<Cell>,
+        reply: Sender<Result<(ClaimId, String), Refused>>,
+    },
+    #[cfg(feature = "ensight")]
+    Started {
+        token: String,
+        reply: Sender<Result<Option<Started>, Refused>>,
+    },
     Connected(ClaimId),
     Unclaim(ClaimId),
-    Status { reply: Sender<Vec<Vec<InstanceStatus>>> },
-    ShutDown { done: Sender<()> },
+    Status {
+        reply: Sender<Vec<Vec<InstanceStatus>>>,
+    },
+    ShutDown {
+        done: Sender<()>,
+    },
     Report(LaunchId, Report),
 }
 
@@ -132,6 +153,15 @@ impl Handle {
         let message = |reply| Message::Claim { token: token.to_owned(), cell: Arc::clone(&cell), reply };
         let id = self.ask(message).unwrap_or(Err(Refused::Stopping))?;
         Ok(Claim::new(id, self.inbox.clone(), cell, orders))
+    }
+
+    /// The instance of a reservation; `None` while nothing has been started for it.
+    ///
+    /// # Errors
+    /// The token is not known, or not any more.
+    #[cfg(feature = "ensight")]
+    pub(crate) fn started(&self, token: &str) -> Result<Option<Started>, Refused> {
+        self.ask(|reply| Message::Started { token: token.to_owned(), reply }).unwrap_or(Err(Refused::Stopping))
     }
 
     /// The slots of each service.
@@ -209,6 +239,10 @@ impl Actor {
                     self.cells.insert(claim, cell);
                 }
                 let _ = reply.send(result.map(|(service, index)| (claim, format!("{} #{index}", self.name(service)))));
+            }
+            #[cfg(feature = "ensight")]
+            Message::Started { token, reply } => {
+                let _ = reply.send(self.state.started_for(&token).map(Option::<&Started>::cloned));
             }
             Message::Connected(claim) => self.state.connected(claim),
             Message::Unclaim(claim) => {

@@ -15,7 +15,7 @@ pub(super) fn answer(server: &Server, head: &Head, path: &str) -> Response {
     let caller = origin::caller(head, &server.config.allow_origins);
     let guarded = server.config.security_token.is_some();
     let response = if head.method == "OPTIONS" {
-        preflight(head)
+        preflight(head, "GET, HEAD, OPTIONS")
     } else if !has_token(server, head) && !services::is_group_call(server, head, path) {
         unauthorised()
     } else if caller == Caller::Foreign && !guarded {
@@ -46,7 +46,8 @@ pub(super) fn metrics(server: &Server, head: &Head) -> Response {
     server.metrics.answer(names.zip(instances.iter().map(Vec::as_slice)))
 }
 
-fn unauthorised() -> Response {
+/// A no to who shows no good token.
+pub(super) fn unauthorised() -> Response {
     Response::error(401, "the security token is missing or wrong")
         .header("WWW-Authenticate", "Bearer realm=\"websocketserver\"")
 }
@@ -57,8 +58,8 @@ pub(super) fn has_token(server: &Server, head: &Head) -> bool {
 }
 
 /// What a browser asks before it lets a page call (Fetch standard, CORS preflight). It carries no token.
-fn preflight(head: &Head) -> Response {
-    let response = Response::empty(204).header("Allow", "GET, HEAD, OPTIONS");
+pub(super) fn preflight(head: &Head, allow: &'static str) -> Response {
+    let response = Response::empty(204).header("Allow", allow);
     if head.header("access-control-request-method").is_none() {
         return response;
     }

@@ -40,6 +40,8 @@ pub(super) enum Route<'a> {
     UpgradeOnly,
     /// The REST API; what follows `/v1/`.
     Rest(&'a str),
+    /// EnSight's REST API; what follows `/ensight/`.
+    EnSight(&'a str),
     /// `/metrics`.
     Metrics,
     /// A name that is kept for later versions.
@@ -60,7 +62,7 @@ pub(super) fn route(kind: PortKind, head: &Head, metrics: bool) -> Route<'_> {
     let (first, rest) = path.split_once('/').unwrap_or((path, ""));
     match first {
         "v1" => Route::Rest(rest),
-        "ensight" => Route::Reserved,
+        "ensight" => Route::EnSight(rest),
         "metrics" if metrics && rest.is_empty() => Route::Metrics,
         _ if is_version(first) => Route::Reserved,
         _ => Route::File,
@@ -89,7 +91,8 @@ mod tests {
             ("/v10", Route::Reserved),
             ("/metrics", Route::Metrics),
             ("/metrics/x", Route::File),
-            ("/ensight/v1/x/exec", Route::Reserved),
+            ("/ensight/v1/x/exec", Route::EnSight("v1/x/exec")),
+            ("/ensight", Route::EnSight("")),
             ("/viewer.html", Route::File),
             ("/ansys/nexus/x.js", Route::File),
         ];

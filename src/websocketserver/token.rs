@@ -18,12 +18,14 @@ pub(super) fn is_authorised(head: &Head, secret: Option<&str>) -> bool {
 
 /// The token of `Authorization: Bearer` (RFC 6750 section 2.1).
 pub(super) fn bearer(head: &Head) -> Option<&str> {
-    let (scheme, token) = head.header("authorization")?.split_once(' ')?;
+    let header = head.header("authorization")?;
+    // Browsers strip the space behind which nothing stands.
+    let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// Compares without telling by its time how much is right. The length is no secret.
-fn same(given: &str, secret: &str) -> bool {
+pub(super) fn same(given: &str, secret: &str) -> bool {
     let differing = given.bytes().zip(secret.bytes()).fold(0, |sum, (a, b)| sum | (a ^ b));
     given.len() == secret.len() && std::hint::black_box(differing) == 0
 }
@@ -45,11 +47,13 @@ mod tests {
             ("/v1/status", "Authorization: Bearer HELLO\r\n", true),
             ("/v1/status", "authorization: bearer HELLO\r\n", true),
             ("/v1/status", "Authorization: Basic HELLO\r\n", false),
+            ("/v1/status", "Authorization: Bearer\r\n", false),
         ];
         for (target, header, wanted) in cases {
             let head = head_for_test(&format!("GET {target} HTTP/1.1\r\nHost: h\r\n{header}\r\n"));
             assert_eq!(is_authorised(&head, Some("HELLO")), wanted, "{target} {header}");
             assert!(is_authorised(&head, None));
         }
+        assert_eq!(bearer(&head_for_test("GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer\r\n\r\n")), Some(""));
     }
 }

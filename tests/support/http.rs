@@ -74,6 +74,26 @@ pub fn request(conn: &mut Conn, method: &str, target: &str, headers: &[(&str, &s
     read(conn, method)
 }
 
+/// Sends a request with a body on a connection that may be used again, and reads its answer; `None` when the server
+/// closes instead of answering.
+///
+/// # Panics
+/// When the answer is malformed, or not there by the deadline.
+#[track_caller]
+pub fn request_with(
+    conn: &mut Conn,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Option<Response> {
+    let length = body.len().to_string();
+    let headers: Vec<_> = headers.iter().copied().chain([("Content-Length", length.as_str())]).collect();
+    let mut request = head(conn, method, target, &headers).into_bytes();
+    request.extend_from_slice(body);
+    exchange(conn, request)
+}
+
 /// Sends exactly `request` on a connection that may be used again, and reads one answer.
 ///
 /// # Panics

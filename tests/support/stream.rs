@@ -217,6 +217,31 @@ impl Conn {
         self.take_rest().is_empty()
     }
 
+    /// Compares what comes with `expected`, at the speed of memory and without keeping it.
+    ///
+    /// # Panics
+    /// When something else comes, or the end, or nothing by the deadline.
+    #[track_caller]
+    pub fn expect(&mut self, expected: &[u8]) {
+        let mut at = self.ahead.len().min(expected.len());
+        assert_eq!(start(&self.ahead[..at]), start(&expected[..at]), "what comes first");
+        assert!(self.ahead[..at] == expected[..at], "what comes first is wrong");
+        self.ahead.drain(..at);
+        self.socket().set_read_timeout(Some(DEADLINE)).expect("a read timeout");
+        let mut buffer = vec![0; 256 * 1024];
+        while at < expected.len() {
+            let most = buffer.len().min(expected.len() - at);
+            let count = self.reader().read(&mut buffer[..most]).expect("more bytes");
+            assert!(count > 0, "the end after {at} of {} bytes", expected.len());
+            let wanted = &expected[at..at + count];
+            if buffer[..count] != *wanted {
+                let wrong = buffer.iter().zip(wanted).take_while(|(got, want)| got == want).count();
+                panic!("byte {} is wrong: {:?}", at + wrong, start(&buffer[wrong..count]));
+            }
+            at += count;
+        }
+    }
+
     /// Reads until `enough` of what is ahead (true) or the end of the connection (false).
     #[track_caller]
     fn fill_until(&mut self, enough: impl Fn(&[u8]) -> bool) -> bool {

@@ -1,8 +1,11 @@
 //! A raw RFC 6455 client: every bit of a frame is the test's to set, also the wrong ones.
 
+use std::time::Instant;
+
 use super::http::{self, Response};
 use super::random::Digest;
 use super::stream::Conn;
+use super::wait::DEADLINE;
 
 /// Opcode of a frame that goes on with a message.
 pub const CONTINUATION: u8 = 0;
@@ -250,12 +253,16 @@ impl Ws {
     /// The next frame that is no ping; pings are answered.
     ///
     /// # Panics
-    /// As [`Ws::next`].
+    /// As [`Ws::next`]; also when nothing but pings comes by the deadline.
     #[track_caller]
     pub fn next_answering(&mut self) -> Option<Frame> {
+        let end = Instant::now() + DEADLINE;
         loop {
             match self.next()? {
-                ping if ping.opcode == PING => self.send(&Frame::new(PONG, ping.payload)),
+                ping if ping.opcode == PING => {
+                    assert!(Instant::now() < end, "nothing but pings came");
+                    self.send(&Frame::new(PONG, ping.payload));
+                }
                 frame => return Some(frame),
             }
         }

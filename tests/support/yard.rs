@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -92,6 +93,15 @@ impl Yard {
     /// # Panics
     /// When there is no /proc.
     pub fn processes(&self) -> Vec<(i32, String)> {
+        // The server and its helper are not meant.
+        self.everything().into_iter().filter(|(pid, _)| !is_server(*pid)).collect()
+    }
+
+    /// Ids and command lines of everything that bears the mark of this yard, servers too.
+    ///
+    /// # Panics
+    /// When there is no /proc.
+    pub fn everything(&self) -> Vec<(i32, String)> {
         let mark = format!("{MARK}={}", self.path().display());
         let entries = fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
         let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -99,9 +109,23 @@ impl Yard {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
         });
-        // The server and its helper are not meant; what has ended and is not reaped has no words.
+        // What has ended and is not reaped has no words.
         let named = marked.map(|pid| (pid, command_line(pid)));
-        named.filter(|(pid, words)| !words.is_empty() && !is_server(*pid)).collect()
+        named.filter(|(_, words)| !words.is_empty()).collect()
+    }
+
+    /// Marks what `command` starts, servers too, and gives it the folder for its files.
+    pub fn mark(&self, command: &mut Command) {
+        for name in [MARK, "TMPDIR", "HOME"] {
+            command.env(name, self.path());
+        }
+    }
+
+    /// Waits until nothing that bears the mark runs any more, no server either.
+    #[track_caller]
+    pub fn wait_empty_with_servers(&self, deadline: Duration) {
+        let gone = eventually_some(deadline, || self.everything().is_empty().then_some(()));
+        assert!(gone.is_some(), "still there after {deadline:?}: {:?}", self.everything());
     }
 
     /// Waits until nothing of what was launched runs any more.

@@ -69,7 +69,7 @@ fn applications_are_listed_by_their_long_names_and_reserved_by_both() {
 }
 
 #[test]
-fn an_application_gets_a_port_of_its_own_and_the_file_as_its_last_argument() {
+fn an_application_gets_ports_of_its_own_and_the_file_as_its_last_argument() {
     let (yard, server) = installed("banner");
     yard.write("data/my file.evsn", "a scene");
     let token = yard::reserve(&server, "envision", "target_pathname=data%2Fmy%20file.evsn&size=1x1");
@@ -80,7 +80,7 @@ fn an_application_gets_a_port_of_its_own_and_the_file_as_its_last_argument() {
     assert_eq!(words[1], "-vnc");
     assert!(words[2].starts_with("vnc://?rfb_port=") && words[2].ends_with("&use_auth=0"), "{words:?}");
     let file = yard.file("data/my file.evsn").canonicalize().unwrap();
-    assert_eq!((words.len(), words.last().unwrap().as_str()), (4, file.to_str().unwrap()));
+    assert_eq!((words.len(), words.last().unwrap().as_str()), (6, file.to_str().unwrap()));
     let options = yard::slot(&server, "local_envision", 0)["options"].clone();
     assert_eq!(options, json!({ "target_pathname": "data/my file.evsn", "size": "1x1" }));
 

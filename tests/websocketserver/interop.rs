@@ -1,25 +1,17 @@
 //! Clients that nobody here wrote.
 
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::backend::Backend;
 use crate::support::process::{Group, Output};
+use crate::support::python::python;
 use crate::support::server::Server;
 use crate::support::tls::Certificate;
 use crate::support::wait::eventually_some;
 
 /// How long the Python client may take: it masks 8 MiB messages on a busy machine.
 const DEADLINE: Duration = Duration::from_mins(2);
-
-/// The Python that `tests/run` has given the packages of the tests.
-pub(crate) fn python() -> PathBuf {
-    let default = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-venv/bin/python"));
-    let python = std::env::var_os("BERTH_TEST_PYTHON").map_or_else(default, PathBuf::from);
-    assert!(python.exists(), "no {}: tests/run makes it", python.display());
-    python
-}
 
 fn run_python(url: &str, more: &[&str]) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/websocketserver/interop.py");

@@ -13,6 +13,8 @@ mod command_line;
 mod crowd;
 mod desktop;
 mod desktop_service;
+#[cfg(feature = "ensight")]
+mod ensight;
 mod files;
 mod first_steps;
 mod groundwork;

@@ -1,12 +1,9 @@
 //! `/metrics`, read by the strict parser of Prometheus' own Python client.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
-
 use serde_json::{Map, Value, json};
 
-use crate::interop::python;
 use crate::support::http;
+use crate::support::python::samples;
 use crate::support::server::Server;
 use crate::support::wait::{DEADLINE, eventually};
 use crate::support::ws::Frame;
@@ -35,7 +32,7 @@ impl Samples {
         assert_eq!(answer.status, 200);
         let kind = answer.header("Content-Type").unwrap();
         assert!(kind.starts_with("application/openmetrics-text; version=1.0.0"), "{kind}");
-        Self(serde_json::from_slice(&parse(&answer.body)).expect("samples"))
+        Self(samples(&answer.body))
     }
 
     /// The only sample with this name and these labels; 0 when there is none.
@@ -53,17 +50,6 @@ impl Samples {
             assert!((found - f64::from(*value)).abs() < 0.5, "{name} {labels:?} is {found}, not {value}");
         }
     }
-}
-
-fn parse(text: &[u8]) -> Vec<u8> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/websocketserver/metrics.py");
-    let mut command = Command::new(python());
-    command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-    let mut child = command.spawn().expect("python starts");
-    child.stdin.take().expect("piped").write_all(text).expect("a parser that reads");
-    let output = child.wait_with_output().expect("the parser ends");
-    assert!(output.status.success(), "the strict parser refuses this:\n{}", String::from_utf8_lossy(text));
-    output.stdout
 }
 
 #[test]
@@ -151,7 +137,7 @@ fn metrics_are_there_when_they_are_asked_for_and_need_the_security_token() {
     assert_eq!(http::get(guarded.http_port(), "/metrics", &[]).status, 401);
     let answer = http::get(guarded.http_port(), "/metrics", &[("Authorization", "Bearer secret")]);
     assert_eq!(answer.status, 200);
-    parse(&answer.body);
+    samples(&answer.body);
 }
 
 #[test]

@@ -85,6 +85,7 @@ const ENSIGHT: Group = Group {
         Flag::switch("--grpc_allow_network_connections", "Allow it to be on another host"),
         Flag::switch("--grpc_disable_tls", "Reach it without TLS"),
         Flag::value("--grpc_uds_pathname", "PATH", "Reach it over the Unix socket PATH.sock"),
+        Flag::value("--grpc_timeout", "SECONDS", "Give up on a call that takes longer").default("300").ours(),
     ],
 };
 

@@ -21,6 +21,7 @@ fn plain() -> Config {
         security_token: None,
         target: None,
         grpc: None,
+        grpc_timeout: Duration::from_secs(300),
         services: ServicesConfig {
             remote_session_config: None,
             local_sessions: Vec::new(),

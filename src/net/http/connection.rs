@@ -2,6 +2,7 @@
 //!
 //! Every port of every product takes this path. A client that is slow, silent or greedy costs this thread only.
 
+use std::borrow::Cow;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -9,8 +10,10 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{RecvFlags, recv};
 
+use super::body::Incoming;
 use super::request::{Head, HeadError, HeadReader};
 use super::response::{Context, Response};
+use super::stream::{Outgoing, Streaming};
 use crate::net::acceptor::Accepted;
 use crate::net::live::{Endable, Permit};
 use crate::net::tls::{TLS_HANDSHAKE, TlsSource};
@@ -31,8 +34,10 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// One request.
 pub struct Request<'a> {
-    /// Its head; bodies are not read.
+    /// Its head.
     pub head: &'a Head,
+    /// Its body, for who wants it. What is not read ends the connection after the answer.
+    pub body: Incoming<'a>,
     /// Who asks.
     pub peer: SocketAddr,
 }
@@ -41,8 +46,22 @@ pub struct Request<'a> {
 pub enum Answer {
     /// An ordinary answer.
     Respond(Response),
+    /// An answer whose body the closure sends bit by bit on this thread. The connection ends with it.
+    Stream(Response, Box<dyn FnOnce(&Outgoing)>),
     /// The connection becomes a websocket, which the closure serves on this thread.
     Websocket(Handshake, Box<dyn FnOnce(Websocket)>),
+}
+
+impl Answer {
+    /// Adds a header to an ordinary or a streamed answer.
+    #[must_use]
+    pub fn with_header(self, name: &'static str, value: &str) -> Self {
+        match self {
+            Self::Respond(response) => Self::Respond(response.header(name, value)),
+            Self::Stream(response, run) => Self::Stream(response.header(name, value), run),
+            websocket @ Self::Websocket(..) => websocket,
+        }
+    }
 }
 
 impl From<Response> for Answer {
@@ -66,7 +85,11 @@ pub struct Websocket {
 /// What a product does with requests.
 pub trait Service: Send + Sync {
     /// Decides about one request.
-    fn answer(&self, request: &Request<'_>) -> Answer;
+    fn answer(&self, request: &mut Request<'_>) -> Answer;
+    /// The path as the log may show it.
+    fn shown<'a>(&self, head: &'a Head) -> Cow<'a, str> {
+        Cow::Borrowed(&head.path)
+    }
     /// Told of each answer's status.
     fn answered(&self, _status: u16) {}
     /// Headers that every answer carries.
@@ -179,13 +202,17 @@ impl Connection<'_> {
                 Err(HeadError::Gone(error)) => return Err(error),
                 Err(HeadError::Refused(status, sentence)) => return self.refuse(status, sentence),
             };
-            let request = Request { head: &head, peer: self.peer };
-            match self.service.answer(&request) {
+            let body = Incoming::new(&head, &self.transport, reader.rest());
+            let mut request = Request { head: &head, body, peer: self.peer };
+            let answer = self.service.answer(&mut request);
+            let body_is_done = request.body.is_done();
+            match answer {
                 Answer::Respond(response) => {
-                    if !self.respond(&head, response)? {
+                    if !self.respond(&head, body_is_done, response)? {
                         return Ok(());
                     }
                 }
+                Answer::Stream(response, run) => return self.stream(&head, response, run),
                 Answer::Websocket(handshake, run) => return self.upgrade(&head, &handshake, reader, run),
             }
             idle = KEEP_ALIVE;
@@ -193,12 +220,13 @@ impl Connection<'_> {
     }
 
     /// Answers; true when the connection stays open. A body that nobody read ends it.
-    fn respond(&self, head: &Head, response: Response) -> io::Result<bool> {
-        let keep_alive = !response.is_last() && head.wants_keep_alive() && !head.has_body() && !self.permit.is_ending();
-        log::debug!("{} {} {} -> {} ({} bytes)", self.peer, head.method, head.path, response.status, response.length());
+    fn respond(&self, head: &Head, body_is_done: bool, response: Response) -> io::Result<bool> {
+        let keep_alive = !response.is_last() && head.wants_keep_alive() && body_is_done && !self.permit.is_ending();
+        let path = self.service.shown(head);
+        log::debug!("{} {} {path} -> {} ({} bytes)", self.peer, head.method, response.status, response.length());
         self.service.answered(response.status);
         response.send(&self.transport, Context::of(head, keep_alive, self.service.extra_headers()))?;
-        if head.has_body() {
+        if !body_is_done {
             self.transport.farewell(DRAIN_PATIENCE);
         } else if !keep_alive {
             self.transport.finish();
@@ -210,6 +238,22 @@ impl Connection<'_> {
         log::debug!("{}: refused with {status}: {sentence}", self.peer);
         self.service.answered(status);
         Response::error(status, sentence).send(&self.transport, Context::unread(self.service.extra_headers()))?;
+        self.transport.farewell(DRAIN_PATIENCE);
+        Ok(())
+    }
+
+    /// A body without a length, which ends with the connection (RFC 9112 section 6.3): HTTP/1.0 reads it too.
+    fn stream(self, head: &Head, response: Response, run: Box<dyn FnOnce(&Outgoing)>) -> io::Result<()> {
+        let path = self.service.shown(head);
+        log::debug!("{} {} {path} -> {} (a stream)", self.peer, head.method, response.status);
+        self.service.answered(response.status);
+        let context = Context::of(head, false, self.service.extra_headers());
+        response.without_length().send(&self.transport, context)?;
+        if head.method != "HEAD" {
+            let (streaming, outgoing) = Streaming::new(&self.transport);
+            self.permit.watch(&Arc::new(streaming));
+            run(&outgoing);
+        }
         self.transport.farewell(DRAIN_PATIENCE);
         Ok(())
     }

@@ -33,6 +33,17 @@ const INDEX: &str = "index.html";
 /// Files up to this size are read into memory: head and body leave in one write, which costs less than `sendfile`.
 const SMALL: u64 = 16 * 1024;
 
+/// What is seen of folders without an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Folders {
+    /// What is in them.
+    Listed,
+    /// That they are there, and that their listing needs the security token (401).
+    Secret,
+    /// Nothing (404). An index is found without a slash at the end of its folder's path too.
+    Hidden,
+}
+
 /// A folder being served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Files {
@@ -57,26 +68,25 @@ impl Files {
     }
 
     /// Answers a request for `path`, percent-encoded as it was sent: that of `head`, or what is left of it after a prefix.
-    /// Folders without an index are listed if `allow_listing`, else 401.
-    pub fn answer(&self, head: &Head, path: &str, allow_listing: bool) -> Response {
+    pub fn answer(&self, head: &Head, path: &str, folders: Folders) -> Response {
         match UrlPath::parse(path) {
-            Some(path) => self.answer_at(head, &path, allow_listing),
+            Some(path) => self.answer_at(head, &path, folders),
             None => not_found(),
         }
     }
 
     /// The same for a path that is decoded already.
-    pub fn answer_at(&self, head: &Head, path: &UrlPath, allow_listing: bool) -> Response {
+    pub fn answer_at(&self, head: &Head, path: &UrlPath, folders: Folders) -> Response {
         if !matches!(head.method.as_str(), "GET" | "HEAD") {
             return Response::error(405, "files can only be read: use GET or HEAD").header("Allow", "GET, HEAD");
         }
-        self.find(head, path, allow_listing).unwrap_or_else(|error| refuse(&error))
+        self.find(head, path, folders).unwrap_or_else(|error| refuse(&error))
     }
 
-    fn find(&self, head: &Head, path: &UrlPath, allow_listing: bool) -> io::Result<Response> {
+    fn find(&self, head: &Head, path: &UrlPath, folders: Folders) -> io::Result<Response> {
         // Relative links of a page lead to the right place only if the request's own path ends in a slash.
         let has_slash = head.path.ends_with('/');
-        if has_slash {
+        if has_slash || folders == Folders::Hidden {
             // First, since it is the usual case, and needs no right to read the folder.
             match open(&self.root, &path.join(INDEX)) {
                 Ok(Opened::File(file, metadata)) => return Ok(send(head, file, &metadata, Path::new(INDEX))),
@@ -88,8 +98,9 @@ impl Files {
         match open(&self.root, path.relative())? {
             Opened::File(..) if has_slash || path.is_folder() => Err(Errno::NOTDIR.into()),
             Opened::File(file, metadata) => Ok(send(head, file, &metadata, path.relative())),
+            Opened::Folder(_) if folders == Folders::Hidden => Ok(not_found()),
             Opened::Folder(_) if !has_slash => Ok(redirect(head)),
-            Opened::Folder(_) if !allow_listing => {
+            Opened::Folder(_) if folders == Folders::Secret => {
                 Ok(Response::error(401, "the listing of this folder needs the security token")
                     // RFC 9110 section 11.6.1 asks for a challenge; browsers open no dialog for this one.
                     .header("WWW-Authenticate", "Bearer"))

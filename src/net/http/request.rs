@@ -9,6 +9,8 @@ use crate::net::transport::{Transport, timed_out};
 pub const MAX_HEAD: usize = 16 * 1024;
 /// Bytes of a request target (RFC 9112 section 3 asks for at least 8,000).
 pub const MAX_TARGET: usize = 8 * 1024;
+/// Bytes that are read at a time: most heads are shorter.
+const PIECE: usize = 2 * 1024;
 /// Header lines.
 pub const MAX_HEADERS: usize = 64;
 
@@ -117,6 +119,11 @@ impl HeadReader {
         self.bytes
     }
 
+    /// The same bytes, for the reader of a body to take its own.
+    pub(super) fn rest(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
     /// Whether bytes of a next request are here already.
     pub fn has_more(&self) -> bool {
         !self.bytes.is_empty()
@@ -173,14 +180,15 @@ impl HeadReader {
             return Err(self.too_late());
         }
         transport.set_read_timeout(Some(rest))?;
-        let mut piece = [0; 4_096];
-        match transport.read(&mut piece) {
+        // Not on the stack: its pages would stay with the thread for as long as the connection lives.
+        let at = self.bytes.len();
+        self.bytes.resize(at + PIECE, 0);
+        let read = transport.read(self.bytes.get_mut(at..).unwrap_or_default());
+        self.bytes.truncate(at + read.as_ref().map_or(0, |count| *count));
+        match read {
             Ok(0) if self.bytes.is_empty() => Err(HeadError::Gone(io::ErrorKind::UnexpectedEof.into())),
             Ok(0) => Err(HeadError::Refused(400, "the request ended in the middle of its head")),
-            Ok(count) => {
-                self.bytes.extend_from_slice(piece.get(..count).unwrap_or_default());
-                Ok(())
-            }
+            Ok(_) => Ok(()),
             Err(error) if timed_out(&error) => Err(self.too_late()),
             Err(error) => Err(error.into()),
         }

@@ -44,6 +44,7 @@ pub struct Response {
     headers: Vec<(Cow<'static, str>, String)>,
     body: Body,
     last: bool,
+    has_length: bool,
 }
 
 /// What an answer has to know of its request.
@@ -102,12 +103,23 @@ impl Response {
 
     /// Any bytes.
     pub fn bytes(status: u16, bytes: Cow<'static, [u8]>) -> Self {
-        Self { status, reason: None, headers: Vec::new(), body: Body::Bytes(bytes), last: false }
+        Self::of(status, Body::Bytes(bytes))
     }
 
     /// Part of a file.
     pub fn file(status: u16, file: File, offset: u64, length: u64) -> Self {
-        Self { status, reason: None, headers: Vec::new(), body: Body::File { file, offset, length }, last: false }
+        Self::of(status, Body::File { file, offset, length })
+    }
+
+    fn of(status: u16, body: Body) -> Self {
+        Self { status, reason: None, headers: Vec::new(), body, last: false, has_length: true }
+    }
+
+    /// Says nothing of a length: the body is what follows until the connection ends.
+    #[must_use]
+    pub fn without_length(mut self) -> Self {
+        self.has_length = false;
+        self.closing()
     }
 
     /// Adds a header. A value that could end its line is dropped whole: nothing from outside may become a header.
@@ -190,7 +202,7 @@ impl Response {
         tiny_http::Response::new(StatusCode(self.status), headers, io::empty(), Some(length), None)
             .with_chunked_threshold(usize::MAX)
             .raw_print(&mut head, HTTPVersion(1, 1), &[], true, upgrade)?;
-        if matches!(self.status, 204 | 304) {
+        if matches!(self.status, 204 | 304) || !self.has_length {
             // RFC 9110 section 8.6: no length where there can be no content.
             remove(&mut head, b"Content-Length: 0\r\n");
         }

@@ -21,7 +21,9 @@ pub(crate) struct Memory {
 #[derive(Default)]
 struct Buffers {
     incoming: Vec<u8>,
-    /// How much of `incoming` the engine has had.
+    /// How much of `incoming` is ciphertext; what is behind it is kept, so that it is cleared once only.
+    filled: usize,
+    /// How much of that the engine has had.
     taken: usize,
     outgoing: Vec<u8>,
     /// The peer sends nothing more.
@@ -37,7 +39,7 @@ impl Memory {
 impl Read for Memory {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut buffers = self.lock();
-        let mut rest = buffers.incoming.get(buffers.taken..).unwrap_or_default();
+        let mut rest = buffers.incoming.get(buffers.taken..buffers.filled).unwrap_or_default();
         if rest.is_empty() && !buffers.end {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -79,8 +81,16 @@ pub(crate) trait Engine: Sized {
 pub(crate) struct TlsSession<E> {
     engine: Mutex<E>,
     memory: Memory,
-    /// Where the reading thread receives ciphertext; swapped with the engine's input, so nothing is copied.
-    receive: Mutex<Vec<u8>>,
+    receive: Mutex<Receive>,
+}
+
+/// Where the reading thread receives ciphertext.
+#[derive(Default)]
+struct Receive {
+    /// Swapped with the engine's input, so nothing is copied.
+    bytes: Vec<u8>,
+    /// The last read was full: more is likely there, and the next takes it in one call.
+    eager: bool,
 }
 
 impl<E: Engine> TlsSession<E> {
@@ -129,24 +139,28 @@ impl<E: Engine> TlsSession<E> {
     /// Waits for ciphertext from the socket and hands it to the engine.
     pub(crate) fn fill_from(&self, mut socket: &TcpStream) -> io::Result<()> {
         let mut receive = self.receive.lock().unwrap_or_else(PoisonError::into_inner);
-        let size = if receive.capacity() > FIRST_READ { READ } else { FIRST_READ };
-        receive.resize(size, 0);
-        let count = retry(|| socket.read(&mut receive))?;
-        receive.truncate(count);
+        let Receive { bytes, eager } = &mut *receive;
+        let size = if *eager { READ } else { FIRST_READ };
+        if bytes.len() < size {
+            // A new vector: growing would copy bytes that nobody needs.
+            *bytes = vec![0; size];
+        }
+        let count = retry(|| socket.read(bytes.get_mut(..size).unwrap_or_default()))?;
         let mut buffers = self.memory.lock();
         buffers.end |= count == 0;
-        if buffers.taken == buffers.incoming.len() {
-            buffers.taken = 0;
-            std::mem::swap(&mut buffers.incoming, &mut receive);
+        if buffers.taken == buffers.filled {
+            (buffers.taken, buffers.filled) = (0, count);
+            std::mem::swap(&mut buffers.incoming, bytes);
         } else {
             // The engine asks only when it has had everything, so this is a rare few bytes.
-            buffers.incoming.extend_from_slice(&receive);
+            let filled = buffers.filled;
+            buffers.incoming.truncate(filled);
+            buffers.incoming.extend_from_slice(bytes.get(..count).unwrap_or_default());
+            buffers.filled += count;
         }
-        if count == size {
-            // More is likely there: the next read takes it in one call.
-            receive.reserve(READ);
-        } else if count < FIRST_READ && receive.capacity() > FIRST_READ {
-            *receive = Vec::new();
+        *eager = count == size || (*eager && count >= FIRST_READ);
+        if !*eager && bytes.len() > FIRST_READ {
+            *bytes = Vec::new();
         }
         Ok(())
     }

@@ -70,7 +70,8 @@ impl Tunnel {
             return CLIENT_LINGER;
         }
         // The socket was shut for reading, so this does not wait.
-        match (&self.backend).read(&mut [0; SCRAP]) {
+        // Not on the stack: whole pages of it would be touched, and stay, in a thread that may only idle.
+        match (&self.backend).read(&mut vec![0; SCRAP]) {
             Ok(1..) => {
                 self.unheard.store(true, Ordering::Relaxed);
                 Duration::ZERO

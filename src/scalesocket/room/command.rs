@@ -73,6 +73,10 @@ pub(super) fn start(
 /// It does not listen (yet).
 pub(super) fn connect(port: u16) -> io::Result<(OwnedFd, OwnedFd)> {
     let socket = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), ATTEMPT)?;
+    if socket.local_addr()? == socket.peer_addr()? {
+        // Where ports may be chosen for outgoing connections, one can meet itself while nobody listens.
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
     socket.set_nodelay(true)?;
     do_not_block(&socket)?;
     Ok((socket.try_clone()?.into(), socket.into()))

@@ -70,7 +70,7 @@ impl Process {
 
     /// Looks whether it has ended; true once.
     pub(super) fn has_just_ended(&mut self) -> bool {
-        if !self.runs() {
+        if self.outcome.is_some() {
             return false;
         }
         self.outcome = match self.child.exited() {
@@ -78,7 +78,8 @@ impl Process {
             Ok(Some(exit)) => Some(Outcome::Exit(exit)),
             Err(error) => Some(Outcome::Lost(plain(&error))),
         };
-        self.stage = Stage::Ended;
+        // What is gone may have ended on its way down, unseen.
+        self.stage = self.stage.max(Stage::Ended);
         match &mut self.descent {
             Some((_, due)) => *due = Instant::now(),
             None => self.descend_by(terminate(self.leftovers)),

@@ -105,6 +105,8 @@ struct Session<'a> {
     unframer: Unframer,
     said: Vec<Said>,
     complaints: Vec<Complaint>,
+    /// How often something was passed on.
+    reads: u64,
     patience: Patience,
     /// Since when the end of the input is waited for, with what the command had taken then.
     emptying: Option<(Instant, Instant, u64)>,
@@ -131,6 +133,7 @@ impl<'a> Session<'a> {
             unframer: Unframer::new(&config.data, config.cache),
             said: Vec::new(),
             complaints: Vec::new(),
+            reads: 0,
             patience: Patience::new(),
             emptying: None,
             asked: false,
@@ -154,6 +157,9 @@ impl<'a> Session<'a> {
                 self.look_at_process();
             }
             self.process.go_down();
+            if self.process.is_gone() {
+                self.look_at_process();
+            }
             if !self.is_done() {
                 ready = self.wait(heavy);
             }
@@ -276,9 +282,10 @@ impl<'a> Session<'a> {
     }
 
     fn pass_on(&mut self) {
+        self.reads += 1;
         for said in self.said.drain(..) {
             match said {
-                Said::Batch(batch) => self.room.deliver(batch),
+                Said::Batch(batch) => self.room.deliver(batch, self.reads),
                 Said::Metadata(value) => self.room.set_metadata(value),
             }
         }
@@ -350,7 +357,9 @@ impl<'a> Session<'a> {
         let look = (heavy || self.emptying.is_some()).then_some(LOOK);
         // A burst is over when nothing has come for a while.
         let burst = self.buffer.is_large().then_some(BURST);
-        [attach, self.process.look_after(), look, burst].into_iter().flatten().min()
+        // Nobody tells that an output has nothing more to say which somebody else holds open.
+        let last = (self.process.is_gone() && !heavy).then_some(Duration::ZERO);
+        [attach, self.process.look_after(), look, burst, last].into_iter().flatten().min()
     }
 
     /// Nothing is left: those who are still there hear how it ended.

@@ -53,6 +53,8 @@ pub struct Child {
     tree: Tree,
     seek: Seek,
     shared: Arc<Shared>,
+    /// How it ended, once that was seen on its way down.
+    exit: Option<Exit>,
     gone: bool,
 }
 
@@ -60,7 +62,7 @@ impl Child {
     pub(super) fn new(pid: Pid, cookie: String, seek: Seek, shared: Arc<Shared>) -> Self {
         // The id is still taken, even if the child has ended: nobody but us may reap it.
         let handle = pidfd_open(pid, PidfdFlags::empty()).ok();
-        Self { pid, handle, tree: Tree::new(Some(pid), cookie), seek, shared, gone: false }
+        Self { pid, handle, tree: Tree::new(Some(pid), cookie), seek, shared, exit: None, gone: false }
     }
 
     /// Its process id, which is also the id of its group.
@@ -91,7 +93,7 @@ impl Child {
     /// The system's; the child is not ours any more then.
     pub fn exited(&self) -> io::Result<Option<Exit>> {
         if self.gone {
-            return Err(io::Error::from(rustix::io::Errno::CHILD));
+            return self.exit.map(Some).ok_or_else(|| io::Error::from(rustix::io::Errno::CHILD));
         }
         Ok(peek(self.pid)?.as_ref().map(Exit::from_status))
     }
@@ -120,8 +122,16 @@ impl Child {
 
 impl Body for Child {
     fn leader_is_gone(&mut self) -> bool {
-        // An error means that it is not our child any more, which is as gone as can be.
-        !matches!(peek(self.pid), Ok(None))
+        match peek(self.pid) {
+            Ok(None) => false,
+            Ok(Some(status)) => {
+                // On the way down it may be seen here first, and reaped before anybody else asks.
+                self.exit = Some(Exit::from_status(&status));
+                true
+            }
+            // It is not our child any more, which is as gone as can be.
+            Err(_) => true,
+        }
     }
 
     fn count(&mut self, now: Instant) -> usize {
@@ -180,8 +190,15 @@ impl Drop for Child {
         }
         self.signal(Signal::KILL, Instant::now());
         let tree = mem::replace(&mut self.tree, Tree::new(None, String::new()));
-        let rest =
-            Self { pid: self.pid, handle: None, tree, seek: self.seek, shared: Arc::clone(&self.shared), gone: false };
+        let rest = Self {
+            pid: self.pid,
+            handle: None,
+            tree,
+            seek: self.seek,
+            shared: Arc::clone(&self.shared),
+            exit: None,
+            gone: false,
+        };
         self.gone = true;
         self.shared.abandon(rest);
     }

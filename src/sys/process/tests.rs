@@ -67,7 +67,7 @@ fn how_it_ended_is_told_in_words() {
         assert!(exists(child.pid().as_raw_pid()), "its id stays taken");
         down(&mut child, terminate(GRACE));
         assert!(!exists(child.pid().as_raw_pid()));
-        child.exited().unwrap_err();
+        assert_eq!(exit(&child).to_string(), expected, "also when its id is free again");
     }
 }
 

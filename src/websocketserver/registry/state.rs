@@ -135,6 +135,13 @@ impl<S: Clone> State<S> {
         self.tokens.get(token).copied().ok_or(Refused::UnknownToken)
     }
 
+    /// What runs for a token, once it does.
+    #[cfg(feature = "ensight")]
+    pub(crate) fn started_for(&self, token: &str) -> Result<Option<&S>, Refused> {
+        let id = self.find(token)?;
+        Ok(self.slots.get(id).and_then(|slot| slot.started.as_ref()))
+    }
+
     /// A websocket came with `token`: for which service and index. `Ready` follows, or `Close`.
     pub(crate) fn claim(&mut self, now: Instant, claim: ClaimId, token: &str) -> Result<(usize, u32), Refused> {
         let id = self.find(token)?;

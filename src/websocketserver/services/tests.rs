@@ -50,6 +50,7 @@ fn config() -> Config {
         security_token: None,
         target: None,
         grpc: None,
+        grpc_timeout: Duration::from_secs(300),
         services,
         add_headers: Vec::new(),
         allow_origins: Vec::new(),

@@ -103,7 +103,7 @@ impl<'a> Waiting<'a> {
     /// does not hang up before.
     fn listen(&mut self) -> Result<(), Missed> {
         let transport = self.sink.transport();
-        let mut space = [0; 4_096];
+        let mut space = [0; 1_024];
         if !transport.has_bytes() {
             return Ok(());
         }

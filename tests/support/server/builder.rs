@@ -50,6 +50,12 @@ impl Builder {
         self
     }
 
+    /// These arguments in place of all so far.
+    pub fn replace_args<S: AsRef<OsStr>>(mut self, args: &[S]) -> Self {
+        self.args.clear();
+        self.args(args)
+    }
+
     /// A variable of its environment.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));

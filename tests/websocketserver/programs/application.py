@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 """Stands in for EnVision and EnSight, and does what the variable APPLICATION says.
 
-Its command line is read as strictly as the real ones do: -vnc "vnc://?rfb_port=P&use_auth=0", and for EnSight a port
-for gRPC. To each connection it says an RFB banner and its command line, on a line each; then it echoes.
+Its command line is read as strictly as the real ones do: -vnc "vnc://?rfb_port=P&use_auth=0", and a port for gRPC. To each connection it says an RFB banner and its command line, on a line each; then it echoes.
 """
 
 import json

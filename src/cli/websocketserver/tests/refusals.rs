@@ -62,7 +62,7 @@ fn flags_that_nobody_knows() {
 #[test]
 fn values_that_make_no_sense() {
     let seconds = "is not a number of seconds (0 to 1000000000)";
-    for flag in ["--timeout", "--heartbeat", "--launch_timeout", "--reconnect_grace"] {
+    for flag in ["--timeout", "--heartbeat", "--launch_timeout", "--reconnect_grace", "--grpc_timeout"] {
         check(&format!("4 {flag} -1"), &format!("{flag}: '-1' {seconds}"));
         check(&format!("4 {flag} inf"), &format!("{flag}: 'inf' {seconds}"));
     }

@@ -62,6 +62,7 @@ fn grpc() {
         uds_pathname: None,
     };
     let line = "4 --client_hostname far --grpc_port 3";
+    check("4 --grpc_timeout 2.5", |c| c.grpc_timeout = Duration::from_millis(2_500));
     check(line, |c| c.grpc = Some(bare.clone()));
     check(&format!("{line} --grpc_use_tcp_sockets"), |c| {
         c.grpc = Some(GrpcConfig { use_tcp_sockets: true, ..bare.clone() });

@@ -47,7 +47,7 @@ impl Site {
         let mut lines = request.splitn(2, '\n');
         let (first, rest) = (lines.next().unwrap(), lines.next().unwrap_or_default());
         let head = head(&format!("{first} HTTP/1.1\nHost: h\n{rest}"));
-        self.files.answer(&head, &head.path, true)
+        self.files.answer(&head, &head.path, Folders::Listed)
     }
 
     fn get(&self, path: &str) -> (u16, String) {
@@ -261,11 +261,13 @@ fn a_folder_gets_its_slash() {
 fn a_folder_is_its_index_or_its_listing_or_a_secret() {
     let site = Site::new();
     let head = head("GET /sub/ HTTP/1.1\nHost: h");
-    let secret = site.files.answer(&head, "/sub/", false);
+    let secret = site.files.answer(&head, "/sub/", Folders::Secret);
     assert_eq!((secret.status, secret.value("www-authenticate")), (401, Some("Bearer")));
     assert!(String::from_utf8(secret.body()).unwrap().contains("needs the security token"));
-    assert_eq!(site.files.answer(&head, "/page/", false).status, 200);
-    assert_eq!(site.files.answer(&head, "/nowhere/", false).status, 404);
+    assert_eq!(site.files.answer(&head, "/page/", Folders::Secret).status, 200);
+    assert_eq!(site.files.answer(&head, "/nowhere/", Folders::Secret).status, 404);
+    assert_eq!(site.files.answer(&head, "/page/", Folders::Hidden).status, 200);
+    assert_eq!(site.files.answer(&head, "/sub/", Folders::Hidden).status, 404);
     let page = site.ask("GET /page/");
     assert_eq!((page.value("content-type"), page.body().as_slice()), (Some("text/html; charset=utf-8"), &b"<p>"[..]));
     let (status, text) = site.get("/sub/");

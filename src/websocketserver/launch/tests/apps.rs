@@ -25,23 +25,19 @@ fn launch(app: LocalApp, target: Option<&str>) -> Launch {
 }
 
 #[test]
-fn envision_gets_a_port_and_the_file() {
-    let launch = launch(LocalApp::EnVision, Some("src/../Cargo.toml"));
-    let Started { default: Endpoint::Tcp { host, port }, grpc_port: None, .. } = launch.started() else { panic!() };
-    assert_eq!(host, "127.0.0.1");
-    let file = std::env::current_dir().unwrap().canonicalize().unwrap().join("Cargo.toml");
-    let expected = format!("3 -vnc vnc://?rfb_port={port}&use_auth=0 {}\n", file.display());
-    assert_eq!(launch.written("arguments"), expected);
-    launch.stop();
-}
-
-#[test]
-fn ensight_gets_a_second_port() {
-    let launch = launch(LocalApp::EnSight, None);
-    let Started { default: Endpoint::Tcp { port, .. }, grpc_port: Some(grpc), .. } = launch.started() else { panic!() };
-    assert_ne!(port, grpc);
-    assert_eq!(launch.written("arguments"), format!("4 -vnc vnc://?rfb_port={port}&use_auth=0 -grpc_server {grpc}\n"));
-    launch.stop();
+fn applications_get_two_ports_and_the_file() {
+    for app in [LocalApp::EnVision, LocalApp::EnSight] {
+        let launch = launch(app, Some("src/../Cargo.toml"));
+        let Started { default: Endpoint::Tcp { host, port }, grpc_port: Some(grpc), .. } = launch.started() else {
+            panic!()
+        };
+        assert_eq!(host, "127.0.0.1");
+        assert_ne!(port, grpc);
+        let file = std::env::current_dir().unwrap().canonicalize().unwrap().join("Cargo.toml");
+        let words = format!("5 -vnc vnc://?rfb_port={port}&use_auth=0 -grpc_server {grpc} {}\n", file.display());
+        assert_eq!(launch.written("arguments"), words);
+        launch.stop();
+    }
 }
 
 #[test]

@@ -1,0 +1,3 @@
+while IFS= read -r event; do
+    printf '{"at":%s,"event":%s}\n' "$EPOCHREALTIME" "$event"
+done
