@@ -86,7 +86,8 @@ pub(crate) fn lighttpd(settings: &str) -> io::Result<Option<Process>> {
     };
     let port = free_port()?;
     let file = tempfile::Builder::new().suffix(".conf").tempfile()?;
-    let limits = "server.max-fds = 40000\nserver.max-connections = 20000\nserver.max-keep-alive-requests = 1000000\n";
+    // It keeps the number of requests in 16 bits: a larger one would be a smaller one.
+    let limits = "server.max-fds = 40000\nserver.max-connections = 20000\nserver.max-keep-alive-requests = 65535\n";
     fs::write(&file, format!("server.bind = \"127.0.0.1\"\nserver.port = {port}\n{limits}{settings}"))?;
     let mut command = Command::new(&program);
     command.arg("-D").arg("-f").arg(file.path());
