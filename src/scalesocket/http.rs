@@ -17,8 +17,8 @@ pub(super) fn answer(server: &Server, head: &Head) -> Response {
     let path = head.path.strip_suffix('/').unwrap_or(&head.path);
     let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
     let read_only = |answer: &dyn Fn() -> Response| match head.method.as_str() {
-        "GET" | "HEAD" => answer(),
-        _ => plain(405, "HTTP method not allowed").header("Allow", "GET, HEAD"),
+        "GET" => answer(),
+        _ => plain(405, "HTTP method not allowed").header("Allow", "GET"),
     };
     match segments.as_slice() {
         ["health"] => read_only(&|| json_bytes(br#"{"status":"ok"}"#.as_slice().into())),

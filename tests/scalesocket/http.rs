@@ -30,8 +30,7 @@ fn health_is_told_and_everything_else_is_no_page() {
             ("GET", "/health", 200, r#"{"status":"ok"}"#),
             ("GET", "/health/", 200, r#"{"status":"ok"}"#),
             ("GET", "/health?x", 200, r#"{"status":"ok"}"#),
-            // The original refuses this; whoever watches a service asks in this way too.
-            ("HEAD", "/health", 200, ""),
+            ("HEAD", "/health", 405, ""),
             ("POST", "/health", 405, METHOD),
             ("GET", "/", 404, ""),
             ("GET", "/a/b", 404, ""),
