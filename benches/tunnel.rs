@@ -27,6 +27,7 @@
 )]
 
 #[cfg(target_os = "linux")]
+#[allow(dead_code, reason = "shared with benches/peers, which uses the rest")]
 mod support;
 
 #[cfg(target_os = "linux")]

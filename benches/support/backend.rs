@@ -3,6 +3,7 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
 /// What stands still for so long is broken. Everything here waits with this limit, so no failure hangs the run.
@@ -22,6 +23,12 @@ impl Backend {
         set_socket_timeout(&listener, Timeout::Recv, Some(PATIENCE))?;
         let port = listener.local_addr()?.port();
         Ok(Self { listener, port })
+    }
+
+    /// Whether a connection is there to be accepted.
+    pub(crate) fn waiting(&self) -> io::Result<bool> {
+        let mut listener = [PollFd::new(&self.listener, PollFlags::IN)];
+        Ok(poll(&mut listener, Some(&Timespec::default()))? > 0)
     }
 
     /// The next connection.

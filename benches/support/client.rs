@@ -130,6 +130,14 @@ impl Client {
         Ok(())
     }
 
+    /// The socket below, with which another thread can end a call that blocks.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        match &self.wire {
+            Wire::Plain(stream) => stream,
+            Wire::Tls(stream) => stream.get_ref(),
+        }
+    }
+
     /// Says that nothing follows: a close frame, or the end of the TCP stream.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         match &self.wire {

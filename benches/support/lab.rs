@@ -16,9 +16,12 @@ use super::{named, relay};
 
 /// What a client speaks on a way.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Scheme {
+pub(crate) enum Scheme {
+    /// Bytes as they are.
     Tcp,
+    /// A websocket.
     Ws,
+    /// A websocket within TLS.
     Wss,
 }
 
@@ -26,13 +29,19 @@ enum Scheme {
 pub(crate) struct Variant {
     /// As it heads a column.
     pub(crate) name: &'static str,
-    scheme: Scheme,
+    /// What a client speaks there.
+    pub(crate) scheme: Scheme,
     port: u16,
     /// What runs in between.
-    process: Option<Process>,
+    pub(crate) process: Option<Process>,
 }
 
 impl Variant {
+    /// A way through a process.
+    pub(crate) fn through(name: &'static str, scheme: Scheme, process: Process) -> Self {
+        Self { name, scheme, port: process.port, process: Some(process) }
+    }
+
     /// CPU time that the proxy has used up to now; none without a proxy.
     pub(crate) fn cpu_seconds(&self) -> io::Result<Option<f64>> {
         self.process.as_ref().map(Process::cpu_seconds).transpose()
@@ -56,16 +65,14 @@ pub(crate) struct Lab {
     /// Bytes that a round moves in the rows with large frames.
     pub(crate) bytes: usize,
     tls: SslConnector,
-    /// The certificate, as long as a server may want to read it again.
-    _files: TempDir,
+    /// `certificate.pem` and `key.pem`, as long as a server may want to read them again.
+    pub(crate) files: TempDir,
 }
 
 impl Lab {
     /// Starts every proxy.
     pub(crate) fn open(settings: &Settings) -> io::Result<Self> {
         let backend = Backend::open()?;
-        let proxy =
-            |name, scheme, process: Process| Variant { name, scheme, port: process.port, process: Some(process) };
         let direct = Variant { name: "direct", scheme: Scheme::Tcp, port: backend.port, process: None };
 
         let files = tempfile::tempdir()?;
@@ -79,12 +86,12 @@ impl Lab {
         let wss = server(&settings.server, backend.port, &tls_flags, "wss")?;
         let variants = vec![
             direct,
-            proxy("relay 64 KiB", Scheme::Tcp, relay::start(64 << 10, backend.port)?),
-            proxy("relay 256 KiB", Scheme::Tcp, relay::start(256 << 10, backend.port)?),
-            proxy("berth ws", Scheme::Ws, ws),
-            proxy("berth wss", Scheme::Wss, wss),
+            Variant::through("relay 64 KiB", Scheme::Tcp, relay::start(64 << 10, backend.port)?),
+            Variant::through("relay 256 KiB", Scheme::Tcp, relay::start(256 << 10, backend.port)?),
+            Variant::through("berth ws", Scheme::Ws, ws),
+            Variant::through("berth wss", Scheme::Wss, wss),
         ];
-        Ok(Self { backend, variants, bytes: settings.bytes, tls: connector(&certificate)?, _files: files })
+        Ok(Self { backend, variants, bytes: settings.bytes, tls: connector(&certificate)?, files })
     }
 
     /// A client at the near end of a way; the far end waits to be accepted.

@@ -1,15 +1,15 @@
 //! The small runner behind the benchmark. Reading order: [`scenarios`] (what is measured), [`lab`] (between what),
 //! [`client`] and [`backend`] (the two ends), [`relay`] (the yardstick), [`process`], [`pin`], [`report`], [`settings`].
-mod backend;
-mod client;
-mod lab;
-mod pin;
-mod process;
-mod relay;
-mod report;
-mod scenarios;
-mod settings;
-mod verify;
+pub(crate) mod backend;
+pub(crate) mod client;
+pub(crate) mod lab;
+pub(crate) mod pin;
+pub(crate) mod process;
+pub(crate) mod relay;
+pub(crate) mod report;
+pub(crate) mod scenarios;
+pub(crate) mod settings;
+pub(crate) mod verify;
 
 use std::io;
 use std::thread::ScopedJoinHandle;
@@ -70,11 +70,11 @@ fn measure(lab: &Lab, scenario: &'static Scenario, rounds: usize, budget: std::t
 }
 
 /// The result of a scoped thread; its panic as an error.
-fn joined<T>(handle: ScopedJoinHandle<'_, io::Result<T>>) -> io::Result<T> {
+pub(crate) fn joined<T>(handle: ScopedJoinHandle<'_, io::Result<T>>) -> io::Result<T> {
     handle.join().map_err(|_| io::Error::other("a thread of the benchmark panicked"))?
 }
 
 /// The error, with where it happened.
-fn named(error: &io::Error, place: &str) -> io::Error {
+pub(crate) fn named(error: &io::Error, place: &str) -> io::Error {
     io::Error::new(error.kind(), format!("{place}: {error}"))
 }

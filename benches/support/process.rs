@@ -1,10 +1,11 @@
 //! A proxy as a child process: started, asked for its port and its CPU time, stopped when dropped.
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A proxy that does not listen by then never will.
 const START: Duration = Duration::from_secs(10);
@@ -33,6 +34,20 @@ impl Process {
             .recv_timeout(START)
             .map_err(|_| io::Error::other("neither listened nor ended in time"))?
             .map_err(|said| io::Error::other(format!("ended before it listened; it said: {said}")))?;
+        Ok(process)
+    }
+
+    /// Starts one that announces nothing and listens on a port it was told, and waits until it takes connections.
+    pub(crate) fn start_silent(command: &mut Command, port: u16) -> io::Result<Self> {
+        let silent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut process = Self { child: silent.spawn()?, port };
+        let deadline = Instant::now() + START;
+        while TcpStream::connect_timeout(&(Ipv4Addr::LOCALHOST, port).into(), START).is_err() {
+            if process.child.try_wait()?.is_some() || Instant::now() > deadline {
+                return Err(io::Error::other("ended, or did not listen in time"));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
         Ok(process)
     }
 

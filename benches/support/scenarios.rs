@@ -216,7 +216,7 @@ fn visit(lab: &Lab, variant: &Variant) -> io::Result<()> {
 }
 
 /// Sends the small message and checks what comes back.
-fn exchange(client: &mut Client, message: &[u8]) -> io::Result<()> {
+pub(crate) fn exchange(client: &mut Client, message: &[u8]) -> io::Result<()> {
     let mut sequence = 0_u8;
     let mut right = true;
     client.send(message)?;
@@ -250,7 +250,7 @@ fn throughput(variant: &Variant, total: usize, time: Duration, before: Option<f6
 }
 
 /// Bytes that count up.
-fn payload(length: usize) -> Vec<u8> {
+pub(crate) fn payload(length: usize) -> Vec<u8> {
     (0..=u8::MAX).cycle().take(length).collect()
 }
 

@@ -4,6 +4,7 @@ use std::net::Shutdown;
 use std::thread;
 
 use super::backend;
+use super::client::Client;
 use super::joined;
 use super::lab::{Lab, Variant};
 use super::settings::MIB;
@@ -15,6 +16,14 @@ const SIZES: [usize; 10] = [1, 64, 125, 126, 127, 4096, 65_535, 65_536, 65_537, 
 
 /// Sends random bytes up, then down, and compares checksums; then the backend ends the connection.
 pub(crate) fn both_ways(lab: &Lab, variant: &Variant) -> io::Result<()> {
+    let mut client = bytes(lab, variant)?;
+    // The backend has ended the connection, so the proxy may be gone before it hears that the client agrees.
+    let _ = client.finish();
+    client.expect_end()
+}
+
+/// The part of it that everybody agrees about: bytes. How a connection ends differs from proxy to proxy.
+pub(crate) fn bytes(lab: &Lab, variant: &Variant) -> io::Result<Client> {
     let bytes = random_bytes();
     let expected = checksum(&bytes);
     let (mut client, stream) = lab.pair(variant)?;
@@ -44,9 +53,7 @@ pub(crate) fn both_ways(lab: &Lab, variant: &Variant) -> io::Result<()> {
         joined(sender)
     })?;
     compare("down", expected, arrived.0)?;
-    // The backend has ended the connection, so the proxy may be gone before it hears that the client agrees.
-    let _ = client.finish();
-    client.expect_end()
+    Ok(client)
 }
 
 fn compare(direction: &str, expected: u64, arrived: u64) -> io::Result<()> {
