@@ -3,6 +3,7 @@
 mod state;
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::sync::Arc;
 
@@ -39,6 +40,18 @@ pub(super) enum Denied {
     Refused(Refused),
     /// The system has no room for one.
     Failed(String),
+}
+
+impl Display for Denied {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused(Refused::Stopping) => "the server is stopping",
+            Self::Refused(Refused::OneShot) => "with --oneshot somebody is or was here",
+            Self::Refused(Refused::TooManyRooms) => "there are as many rooms as --maxrooms allows",
+            Self::Refused(Refused::NoPort) => "every port of --tcpports is taken",
+            Self::Failed(reason) => reason,
+        })
+    }
 }
 
 /// An open room at one moment.

@@ -70,6 +70,15 @@ impl Member {
     }
 }
 
+/// A member that leaves when this is dropped, also when its thread fails: its room must not wait for it for ever.
+struct Seat<'a>(&'a Member);
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
 /// At the stop of the server the room says goodbye, after the command's last words.
 struct InRoom(Arc<Member>);
 
@@ -89,7 +98,7 @@ pub(super) fn serve(server: &Arc<Server>, websocket: Websocket, visit: &Visit) {
     let (member, room) = match join(server, &sink, visit) {
         Ok(joined) => joined,
         Err(denied) => {
-            log::warn!("{peer}: not let into room {:?}: {denied:?}", visit.room);
+            log::warn!("{peer}: not let into room {:?}: {denied}", visit.room);
             return dismiss(&sink, denied);
         }
     };
@@ -97,9 +106,10 @@ pub(super) fn serve(server: &Arc<Server>, websocket: Websocket, visit: &Visit) {
     let journal = server.setup.journal;
     journal.attached(&room.name, member.id);
     let _counted = server.metrics.member(&room.name);
+    let seat = Seat(&member);
     let mut reader = Reader::new(server, &room, &member);
     let end = reader.run(early, fill_in(server, server.setup.config.join_message.as_deref(), member.id, visit));
-    member.leave();
+    drop(seat);
     journal.left(&room.name, member.id, &end.to_string());
     part(&member, &end);
 }
