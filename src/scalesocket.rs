@@ -175,8 +175,4 @@ impl Server {
     fn speaks_json(&self) -> bool {
         self.setup.config.data.client_frame == Some(FrameMode::Json)
     }
-
-    fn tools(&self) -> Tools {
-        self.tools.clone()
-    }
 }

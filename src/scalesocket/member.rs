@@ -135,7 +135,7 @@ fn join(server: &Arc<Server>, sink: &Arc<Sink>, visit: &Visit) -> Result<(Arc<Me
             continue;
         }
         if let Some(tenure) = opened {
-            let (theirs, tools, visit) = (Arc::clone(&room), server.tools(), visit.clone());
+            let (theirs, tools, visit) = (Arc::clone(&room), server.tools.clone(), visit.clone());
             let run = move || room::run(&theirs, &tools, &visit, tenure);
             if let Err(error) = thread::spawn("room", run) {
                 let reason = format!("no thread can be made: {error}");

@@ -13,8 +13,6 @@ use prometheus_client::registry::Registry;
 
 use crate::net::http::response::Response;
 
-/// The media type that scrapers ask for.
-const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Empty rooms whose numbers are still shown; anybody can make up names.
 const EMPTY_ROOMS: usize = 1_000;
 
@@ -97,8 +95,8 @@ impl Metrics {
         let mut text = String::new();
         match encode(&mut text, &self.registry) {
             // The encoder leaves out what has no lines yet; whoever looks what there is wants to see it.
-            Ok(()) if text == END => Response::bytes(200, EMPTY.as_bytes().into()).header("Content-Type", MEDIA_TYPE),
-            Ok(()) => Response::bytes(200, text.into_bytes().into()).header("Content-Type", MEDIA_TYPE),
+            Ok(()) if text == END => Response::openmetrics(EMPTY.to_owned()),
+            Ok(()) => Response::openmetrics(text),
             Err(error) => Response::error(500, &format!("the metrics cannot be written: {error}")),
         }
     }

@@ -119,6 +119,12 @@ impl Room {
         self.pace.bell.ring();
     }
 
+    /// Nobody reads what is said to the command any more.
+    fn give_input_up(&self) {
+        self.course.given_up.store(true, Ordering::Relaxed);
+        self.input.abort();
+    }
+
     fn is_empty(&self) -> bool {
         self.crowd().members.is_empty()
     }

@@ -18,8 +18,6 @@ use super::rest::services::state_name;
 use crate::net::http::response::Response;
 use crate::net::tunnel::Tunnel;
 
-/// The media type that scrapers ask for.
-const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Seconds of a launch: a terminal's, a desktop's, a large application's.
 const LAUNCH_BUCKETS: [f64; 9] = [0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0, 60.0];
 
@@ -146,7 +144,7 @@ impl Metrics {
         }
         let mut text = String::new();
         match encode(&mut text, &self.registry) {
-            Ok(()) => Response::bytes(200, text.into_bytes().into()).header("Content-Type", MEDIA_TYPE),
+            Ok(()) => Response::openmetrics(text),
             Err(error) => Response::error(500, &format!("the metrics cannot be written: {error}")),
         }
     }

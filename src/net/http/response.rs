@@ -89,6 +89,12 @@ impl Response {
         Self::bytes(status, Cow::Owned(page.into_bytes())).header("Content-Type", "text/html; charset=utf-8")
     }
 
+    /// Metrics, in the form that scrapers ask for.
+    pub fn openmetrics(text: String) -> Self {
+        Self::bytes(200, Cow::Owned(text.into_bytes()))
+            .header("Content-Type", "application/openmetrics-text; version=1.0.0; charset=utf-8")
+    }
+
     /// A JSON value, with a line end for terminals.
     pub fn json(status: u16, value: &serde_json::Value) -> Self {
         Self::bytes(status, Cow::Owned(format!("{value}\n").into_bytes())).header("Content-Type", "application/json")

@@ -78,8 +78,7 @@ impl Tenant<'_> {
 impl Drop for Tenant<'_> {
     fn drop(&mut self) {
         self.close(&Farewell::new(1011, "internal error"));
-        self.room.course.given_up.store(true, Ordering::Relaxed);
-        self.room.input.abort();
+        self.room.give_input_up();
     }
 }
 
@@ -315,8 +314,7 @@ impl<'a> Session<'a> {
         };
         self.room.setup.journal.exited(&self.room.name, exit, self.asked);
         self.tenant.tenure.ended();
-        self.room.course.given_up.store(true, Ordering::Relaxed);
-        self.room.input.abort();
+        self.room.give_input_up();
         // Said before its end, perhaps before it was attached.
         self.open_pipes();
     }
