@@ -3,6 +3,7 @@
 //! The TLS engine reads from and writes to byte vectors under a short lock; the blocking socket calls stay outside it,
 //! so neither thread waits for the other's peer. On Linux the engine is OpenSSL (TLS 1.3), elsewhere native-tls.
 
+mod crew;
 #[cfg(any(not(target_os = "linux"), test))]
 pub(crate) mod native;
 #[cfg(target_os = "linux")]
@@ -10,15 +11,19 @@ pub(crate) mod openssl;
 mod session;
 
 use std::fs;
+use std::io;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) use native as engine;
 #[cfg(target_os = "linux")]
 pub(crate) use openssl as engine;
 
-pub use engine::Acceptor;
+use crew::Crew;
+use engine::Acceptor;
 
 /// The state of a TLS connection on this platform.
 pub(crate) type TlsSession = session::TlsSession<engine::Engine>;
@@ -39,6 +44,7 @@ pub struct TlsFiles {
 pub struct TlsSource {
     files: TlsFiles,
     current: RwLock<Arc<Acceptor>>,
+    crew: Crew,
 }
 
 impl TlsSource {
@@ -48,7 +54,8 @@ impl TlsSource {
     /// A sentence that names the file and the fault.
     pub fn load(files: TlsFiles) -> Result<Self, String> {
         let acceptor = read(&files)?;
-        Ok(Self { files, current: RwLock::new(Arc::new(acceptor)) })
+        let crew = Crew::start().map_err(|error| format!("no threads can be made for TLS: {error}"))?;
+        Ok(Self { files, current: RwLock::new(Arc::new(acceptor)), crew })
     }
 
     /// Reads the files again; keeps the certificate in force when they have a fault.
@@ -61,9 +68,11 @@ impl TlsSource {
         Ok(())
     }
 
-    /// The acceptor for a new connection.
-    pub fn acceptor(&self) -> Arc<Acceptor> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    /// Does the handshake with the client behind `socket`, which must be complete at `deadline`. The server's last
+    /// words of it are left to the first read or write.
+    pub(crate) fn handshake(&self, socket: &TcpStream, deadline: Instant) -> io::Result<TlsSession> {
+        let acceptor = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
+        TlsSession::handshake(socket, &acceptor, &self.crew, deadline)
     }
 }
 

@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 
-use super::tls::{Acceptor, TlsSession};
+use super::tls::{TlsSession, TlsSource};
 pub use outcome::{Offered, Placed, Progress, Watch, no_patience};
-use wire::{at_least_one_tick, look, send_file_plain, send_now};
+pub(super) use wire::send_now;
+use wire::{at_least_one_tick, look, send_file_plain};
 pub use wire::{retry, send_all, timed_out};
 
 /// Bytes that are encrypted and sent at a time: few lock rounds, yet the reader is not kept from its session for long.
@@ -55,9 +56,9 @@ impl Transport {
     ///
     /// # Errors
     /// The handshake failed, timed out, or the connection was lost.
-    pub fn tls(socket: impl Into<Arc<TcpStream>>, acceptor: &Acceptor, deadline: Instant) -> io::Result<Self> {
+    pub fn tls(socket: impl Into<Arc<TcpStream>>, source: &TlsSource, deadline: Instant) -> io::Result<Self> {
         let socket = socket.into();
-        let session = TlsSession::handshake(&socket, acceptor, deadline)?;
+        let session = source.handshake(&socket, deadline)?;
         Ok(Self { socket, outbox: Mutex::default(), tls: Some(session) })
     }
 
@@ -99,13 +100,13 @@ impl Transport {
             return retry(|| (&*self.socket).read(buffer));
         };
         loop {
-            let answer = session.read(buffer)?;
-            // Session tickets, key updates and alerts come out of reading.
+            // Session tickets, key updates and alerts come out of reading. They go before anybody waits, and until then
+            // with what is written.
+            if let Some(count) = session.read(buffer)? {
+                return Ok(count);
+            }
             if session.output_length() > 0 {
                 self.flush_output(session)?;
-            }
-            if let Some(count) = answer {
-                return Ok(count);
             }
             wait()?;
             session.fill_from(&self.socket)?;

@@ -159,7 +159,7 @@ fn open(socket: Arc<TcpStream>, tls: Option<&TlsSource>) -> io::Result<Transport
     if seen.1 > 0 && first != [TLS_HANDSHAKE] {
         return Ok(Transport::plain(socket));
     }
-    Transport::tls(socket, &tls.acceptor(), deadline)
+    Transport::tls(socket, tls, deadline)
         .map_err(|error| io::Error::other(format!("the TLS handshake failed: {error}")))
 }
 

@@ -5,12 +5,9 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::net::transport::{no_patience, retry, send_all};
-
-/// Ciphertext read from the socket at a time: sixteen full records.
-const READ: usize = 256 * 1024;
-/// The first reads are smaller, so that an idle connection holds little memory.
-const FIRST_READ: usize = 8 * 1024;
+use super::crew::Crew;
+use crate::net::buffer::Buffer;
+use crate::net::transport::{no_patience, retry, send_all, send_now, timed_out};
 
 /// Ciphertext on its way between the engine and the socket. Clones share it.
 #[derive(Clone, Default)]
@@ -20,8 +17,9 @@ pub(crate) struct Memory {
 
 #[derive(Default)]
 struct Buffers {
-    incoming: Vec<u8>,
-    /// How much of `incoming` is ciphertext; what is behind it is kept, so that it is cleared once only.
+    /// What the engine reads. Lent to the reading thread while that waits: the engine has had everything then.
+    incoming: Option<Buffer>,
+    /// How much of `incoming` is ciphertext.
     filled: usize,
     /// How much of that the engine has had.
     taken: usize,
@@ -34,16 +32,54 @@ impl Memory {
     fn lock(&self) -> MutexGuard<'_, Buffers> {
         self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Waits for ciphertext from the socket.
+    fn fill_from(&self, mut socket: &TcpStream) -> io::Result<()> {
+        let mut buffer = {
+            let mut buffers = self.lock();
+            if buffers.taken < buffers.filled {
+                return Ok(());
+            }
+            let mut buffer = buffers.incoming.take().unwrap_or_else(|| Buffer::new(0));
+            buffer.adapt(buffers.filled);
+            (buffers.taken, buffers.filled) = (0, 0);
+            buffer
+        };
+        let result = retry(|| socket.read(buffer.space()));
+        if result.as_ref().is_err_and(timed_out) {
+            buffer.shrink();
+        }
+        let mut buffers = self.lock();
+        buffers.incoming = Some(buffer);
+        buffers.filled = result?;
+        buffers.end |= buffers.filled == 0;
+        Ok(())
+    }
+
+    /// Sends what is to be sent, waiting for the peer until `deadline`.
+    fn send_to(&self, socket: &TcpStream, deadline: Instant) -> io::Result<()> {
+        let wire = std::mem::take(&mut self.lock().outgoing);
+        // Few clients are so slow that a timeout has to be set for them.
+        let sent = if wire.is_empty() { 0 } else { send_now(socket, &wire)? };
+        let rest = wire.get(sent..).unwrap_or_default();
+        if !rest.is_empty() {
+            socket.set_write_timeout(Some(remaining(deadline)?))?;
+            send_all(socket, &mut [IoSlice::new(rest)], &mut no_patience)?;
+        }
+        Ok(())
+    }
 }
 
 impl Read for Memory {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut buffers = self.lock();
-        let mut rest = buffers.incoming.get(buffers.taken..buffers.filled).unwrap_or_default();
-        if rest.is_empty() && !buffers.end {
+        let (taken, filled) = (buffers.taken, buffers.filled);
+        let bytes = buffers.incoming.as_mut().map(Buffer::space).unwrap_or_default();
+        let mut rest: &[u8] = bytes.get(taken..filled).unwrap_or_default();
+        let count = rest.read(buffer)?;
+        if count == 0 && !buffers.end {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let count = rest.read(buffer)?;
         buffers.taken += count;
         Ok(count)
     }
@@ -61,9 +97,9 @@ impl Write for Memory {
 }
 
 /// A TLS implementation, working on [`Memory`].
-pub(crate) trait Engine: Sized {
+pub(crate) trait Engine: Sized + Send + 'static {
     /// A certificate with its key, ready for handshakes.
-    type Acceptor;
+    type Acceptor: Send + Sync + 'static;
 
     /// The server's side of one connection.
     fn new(acceptor: &Self::Acceptor, memory: Memory) -> io::Result<Self>;
@@ -81,39 +117,34 @@ pub(crate) trait Engine: Sized {
 pub(crate) struct TlsSession<E> {
     engine: Mutex<E>,
     memory: Memory,
-    receive: Mutex<Receive>,
-}
-
-/// Where the reading thread receives ciphertext.
-#[derive(Default)]
-struct Receive {
-    /// Swapped with the engine's input, so nothing is copied.
-    bytes: Vec<u8>,
-    /// The last read was full: more is likely there, and the next takes it in one call.
-    eager: bool,
 }
 
 impl<E: Engine> TlsSession<E> {
-    /// Does the handshake, which must be complete at `deadline`.
-    pub(crate) fn handshake(socket: &TcpStream, acceptor: &E::Acceptor, deadline: Instant) -> io::Result<Self> {
+    /// Does the handshake, which must be complete at `deadline`. `crew` does the arithmetic. What is to be sent at the
+    /// end (session tickets; with TLS 1.2 the last word of the handshake) is left to whoever reads or writes first.
+    pub(crate) fn handshake(
+        socket: &TcpStream,
+        acceptor: &Arc<E::Acceptor>,
+        crew: &Crew,
+        deadline: Instant,
+    ) -> io::Result<Self> {
         let memory = Memory::default();
-        let session = Self { engine: Mutex::new(E::new(acceptor, memory.clone())?), memory, receive: Mutex::default() };
+        let mut engine = None;
         loop {
-            let done = session.engine().handshake();
-            let mut reply = Vec::new();
-            session.take_output(&mut reply);
-            let rest = remaining(deadline)?;
-            socket.set_write_timeout(Some(rest))?;
-            // An alert that says why the handshake failed is sent too.
-            send_all(socket, &mut [IoSlice::new(&reply)], &mut no_patience)?;
-            if done? {
-                return Ok(session);
-            }
             socket.set_read_timeout(Some(remaining(deadline)?))?;
-            session.fill_from(socket)?;
-            if session.memory.lock().end {
+            memory.fill_from(socket)?;
+            if memory.lock().end {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed during the TLS handshake"));
             }
+            let (acceptor, spare) = (Arc::clone(acceptor), memory.clone());
+            let (next, done) = crew.run(deadline, move || step::<E>(engine, &acceptor, spare))??;
+            if let Ok(true) = done {
+                return Ok(Self { engine: Mutex::new(next), memory });
+            }
+            // An alert that says why the handshake failed is sent too.
+            memory.send_to(socket, deadline)?;
+            done?;
+            engine = Some(next);
         }
     }
 
@@ -133,36 +164,12 @@ impl<E: Engine> TlsSession<E> {
                 Err(error) => return Err(error),
             }
         }
-        Ok((filled > 0).then_some(filled))
+        Ok((filled > 0 || buffer.is_empty()).then_some(filled))
     }
 
     /// Waits for ciphertext from the socket and hands it to the engine.
-    pub(crate) fn fill_from(&self, mut socket: &TcpStream) -> io::Result<()> {
-        let mut receive = self.receive.lock().unwrap_or_else(PoisonError::into_inner);
-        let Receive { bytes, eager } = &mut *receive;
-        let size = if *eager { READ } else { FIRST_READ };
-        if bytes.len() < size {
-            // A new vector: growing would copy bytes that nobody needs.
-            *bytes = vec![0; size];
-        }
-        let count = retry(|| socket.read(bytes.get_mut(..size).unwrap_or_default()))?;
-        let mut buffers = self.memory.lock();
-        buffers.end |= count == 0;
-        if buffers.taken == buffers.filled {
-            (buffers.taken, buffers.filled) = (0, count);
-            std::mem::swap(&mut buffers.incoming, bytes);
-        } else {
-            // The engine asks only when it has had everything, so this is a rare few bytes.
-            let filled = buffers.filled;
-            buffers.incoming.truncate(filled);
-            buffers.incoming.extend_from_slice(bytes.get(..count).unwrap_or_default());
-            buffers.filled += count;
-        }
-        *eager = count == size || (*eager && count >= FIRST_READ);
-        if !*eager && bytes.len() > FIRST_READ {
-            *bytes = Vec::new();
-        }
-        Ok(())
+    pub(crate) fn fill_from(&self, socket: &TcpStream) -> io::Result<()> {
+        self.memory.fill_from(socket)
     }
 
     /// Encrypts `bytes` and appends all that is to be sent to `wire`.
@@ -196,6 +203,19 @@ impl<E: Engine> TlsSession<E> {
     fn engine(&self) -> MutexGuard<'_, E> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The engine, made by the first step, and how far it came.
+type Step<E> = (E, io::Result<bool>);
+
+/// Takes the handshake as far as the input goes.
+fn step<E: Engine>(engine: Option<E>, acceptor: &E::Acceptor, memory: Memory) -> io::Result<Step<E>> {
+    let mut engine = match engine {
+        Some(engine) => engine,
+        None => E::new(acceptor, memory)?,
+    };
+    let done = engine.handshake();
+    Ok((engine, done))
 }
 
 fn remaining(deadline: Instant) -> io::Result<Duration> {

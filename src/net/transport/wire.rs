@@ -29,7 +29,7 @@ pub(super) fn look(socket: &TcpStream, wanted: PollFlags, time: Option<Duration>
 }
 
 /// Sends what the kernel takes without waiting, and answers how much that was.
-pub(super) fn send_now(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+pub(in crate::net) fn send_now(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     loop {
         match send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
             Ok(sent) => return Ok(sent),
