@@ -4,7 +4,7 @@ use crate::members::{expect_texts, text};
 use crate::support::http;
 use crate::support::server::Server;
 use crate::support::stream::Conn;
-use crate::support::tls::Certificate;
+use crate::support::tls::{Certificate, first_visit, visit};
 use crate::support::ws::Ws;
 
 #[test]
@@ -36,4 +36,16 @@ fn one_file_may_hold_both_and_a_room_may_say_much() {
         assert_eq!(crate::members::next_text(&mut ws), number.to_string());
     }
     assert_eq!(crate::members::goodbye(ws).0, 1000);
+}
+
+#[test]
+fn a_session_is_resumed() {
+    let certificate = Certificate::ec();
+    let server = Server::scalesocket_builder().args(&certificate.args()).args(&["cat"]).start();
+    for version in ["-tls1_3", "-tls1_2"] {
+        let file = certificate.cert().with_file_name(format!("session{version}"));
+        first_visit(server.room_port(), &[version], &file);
+        let second = visit(server.room_port(), &[version], &file);
+        assert!(second.contains("Reused, TLSv1.") && second.contains("HTTP/1.1 "), "{version}: {second}");
+    }
 }

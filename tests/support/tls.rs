@@ -1,8 +1,9 @@
 //! Certificates for one test, in every form of key file that users have.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
@@ -103,6 +104,47 @@ impl Certificate {
         fs::write(&file, both.concat()).expect("a PEM file");
         file
     }
+}
+
+/// What `openssl s_client` prints when it connects with `args` and hangs up.
+///
+/// # Panics
+/// When it cannot be run.
+pub fn s_client(port: u16, args: &[&str]) -> String {
+    let address = format!("127.0.0.1:{port}");
+    let mut command = Command::new("openssl");
+    command.args(["s_client", "-connect", &address, "-servername", "localhost"]).args(args);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the openssl command (tests/run installs it)");
+    // It reads the answer to its request, and with it the tickets that came before.
+    let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    drop(child.stdin.take().map(|mut stdin| stdin.write_all(request)));
+    let output = child.wait_with_output().expect("what openssl prints");
+    let text = [output.stdout, output.stderr].map(|part| String::from_utf8_lossy(&part).into_owned()).concat();
+    println!("openssl s_client {args:?}: {text}");
+    text
+}
+
+/// What [`s_client`] prints in a first handshake, whose session it keeps in `file`.
+///
+/// # Panics
+/// When it was no full handshake.
+pub fn first_visit(port: u16, args: &[&str], file: &Path) -> String {
+    let text = s_client(port, &[args, &["-ign_eof", "-sess_out", &text(file)]].concat());
+    assert!(text.contains("New, TLSv1."), "{text}");
+    text
+}
+
+/// What [`s_client`] prints when it comes with the session in `file`.
+///
+/// # Panics
+/// When it cannot be run.
+pub fn visit(port: u16, args: &[&str], file: &Path) -> String {
+    s_client(port, &[args, &["-ign_eof", "-sess_in", &text(file)]].concat())
 }
 
 /// What the `openssl` command prints.

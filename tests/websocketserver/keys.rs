@@ -21,15 +21,20 @@ const MIB: usize = 1 << 20;
 
 type Tls = StreamOwned<ClientConnection, TcpStream>;
 
-/// A websocket over TLS 1.3, with the answer to the handshake read.
-fn connect(server: &Server, certificate: &Certificate) -> Tls {
+/// A client's side of TLS 1.3, before its first word.
+pub(crate) fn client(certificate: &Certificate) -> ClientConnection {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(certificate.cert()).unwrap()).unwrap();
     let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let name = ServerName::try_from("localhost").unwrap();
+    ClientConnection::new(Arc::new(config), name).unwrap()
+}
+
+/// A websocket over TLS 1.3, with the answer to the handshake read.
+fn connect(server: &Server, certificate: &Certificate) -> Tls {
     let socket = tcp(server.ws_port());
     socket.set_read_timeout(Some(DEADLINE)).unwrap();
-    let mut tls = StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), socket);
+    let mut tls = StreamOwned::new(client(certificate), socket);
     write!(
         tls,
         "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

@@ -1,17 +1,16 @@
 //! Certificates in every form that users have, TLS versions, and a certificate that changes while tunnels run.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
+use crate::keys;
 use crate::support::backend::Backend;
 use crate::support::http;
 use crate::support::server::Server;
-use crate::support::stream::{Conn, Look};
-use crate::support::tls::{Certificate, KeyForm};
+use crate::support::stream::{Conn, Look, tcp};
+use crate::support::tls::{Certificate, KeyForm, first_visit, s_client, visit};
 use crate::support::wait::{DEADLINE, eventually};
 use crate::support::ws::{Frame, Ws};
 
@@ -103,21 +102,6 @@ fn what_cannot_be_used_is_told_at_start_with_the_name_of_the_file() {
     fails(&cert, Some(folder), folder, "directory");
 }
 
-/// What `openssl s_client` prints when it connects with `args` and hangs up.
-fn s_client(port: u16, args: &[&str]) -> String {
-    let address = format!("127.0.0.1:{port}");
-    let mut command = Command::new("openssl");
-    command.args(["s_client", "-connect", &address, "-servername", "localhost"]).args(args);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // It reads the answer to its request, and with it the tickets that came before.
-    let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    drop(child.stdin.take().map(|mut stdin| stdin.write_all(request)));
-    let output = child.wait_with_output().unwrap();
-    let text = [output.stdout, output.stderr].map(|part| String::from_utf8_lossy(&part).into_owned()).concat();
-    println!("openssl s_client {args:?}: {text}");
-    text
-}
-
 #[test]
 fn tls_1_3_and_1_2_are_spoken_and_older_versions_refused() {
     let certificate = Certificate::rsa();
@@ -139,12 +123,48 @@ fn tls_1_3_and_1_2_are_spoken_and_older_versions_refused() {
 fn a_session_is_resumed() {
     let certificate = Certificate::ec();
     let server = start(&certificate.cert(), Some(&certificate.key()));
-    for version in ["-tls1_3", "-tls1_2"] {
-        let file = certificate.cert().with_file_name(format!("session{version}"));
-        let first = s_client(server.ws_port(), &[version, "-ign_eof", "-sess_out", text(&file)]);
-        assert!(first.contains("New, TLSv1."), "{first}");
-        let second = s_client(server.ws_port(), &[version, "-ign_eof", "-sess_in", text(&file)]);
-        assert!(second.contains("Reused, TLSv1.") && second.contains("HTTP/1.1 426"), "{version}: {second}");
+    // With a ticket, and by the session's id for clients that know no tickets.
+    for how in [&["-tls1_3"][..], &["-tls1_2"], &["-tls1_2", "-no_ticket"]] {
+        let file = certificate.cert().with_file_name(format!("session{}", how.concat()));
+        let first = first_visit(server.ws_port(), how, &file);
+        assert_eq!(first.contains("TLS session ticket:"), how.len() == 1, "{how:?}: {first}");
+        let second = visit(server.ws_port(), how, &file);
+        assert!(second.contains("Reused, TLSv1.") && second.contains("HTTP/1.1 426"), "{how:?}: {second}");
+    }
+}
+
+#[test]
+fn a_ticket_from_before_the_certificate_was_read_anew_costs_a_full_handshake_and_no_more() {
+    let certificate = Certificate::ec();
+    let server = start(&certificate.cert(), Some(&certificate.key()));
+    let versions = ["-tls1_3", "-tls1_2"];
+    let files = versions.map(|version| certificate.cert().with_file_name(format!("session{version}")));
+    for (version, file) in versions.iter().zip(&files) {
+        first_visit(server.ws_port(), &[version], file);
+        assert!(visit(server.ws_port(), &[version], file).contains("Reused, TLSv1."));
+    }
+    let (new, before) = (Certificate::ec(), pem(&certificate));
+    fs::copy(new.cert(), certificate.cert()).unwrap();
+    fs::copy(new.key(), certificate.key()).unwrap();
+    server.signal(Signal::HUP);
+    eventually(DEADLINE, "the new certificate is shown", || shown(server.ws_port()) != before);
+    for (version, file) in versions.iter().zip(&files) {
+        let text = visit(server.ws_port(), &[version], file);
+        assert!(text.contains("New, TLSv1.") && text.contains("HTTP/1.1 426"), "{version}: {text}");
+    }
+}
+
+#[test]
+fn a_client_gets_its_tickets_before_it_has_said_anything() {
+    let certificate = Certificate::ec();
+    let server = start(&certificate.cert(), Some(&certificate.key()));
+    let mut client = keys::client(&certificate);
+    let mut socket = tcp(server.ws_port());
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    client.complete_io(&mut socket).unwrap();
+    while client.tls13_tickets_received() == 0 {
+        assert_ne!(client.read_tls(&mut socket).unwrap(), 0, "it ended without a ticket");
+        client.process_new_packets().unwrap();
     }
 }
 
