@@ -7,6 +7,7 @@
 mod outcome;
 mod wire;
 
+use std::cell::Cell;
 use std::io::{self, IoSlice, Read};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,8 +17,8 @@ use rustix::event::PollFlags;
 
 use super::tls::{Acceptor, TlsSession};
 pub use outcome::{Offered, Placed, Progress, Watch, no_patience};
-use wire::{at_least_one_tick, look, send_file_plain, send_now};
-pub use wire::{retry, send_all, timed_out};
+use wire::{at_least_one_tick, look, send_file_plain};
+pub use wire::{look_at, receive_now, retry, send_all, send_now, timed_out};
 
 /// Bytes that are encrypted and sent at a time: few lock rounds, yet the reader is not kept from its session for long.
 const TLS_CHUNK: usize = 64 * 1024;
@@ -89,6 +90,21 @@ impl Transport {
             let found = look(&self.socket, PollFlags::IN | PollFlags::OUT, time)?;
             // Whatever is not room alone can be read: bytes, an end, an error.
             if found.is_empty() || found == PollFlags::OUT { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        })
+    }
+
+    /// Reads what is there without waiting. `polled` says that the socket is known to have something.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is nothing; anything else is the end of the connection.
+    pub fn read_now(&self, buffer: &mut [u8], polled: bool) -> io::Result<usize> {
+        if self.tls.is_none() {
+            return receive_now(&self.socket, buffer);
+        }
+        // What there is may be less than TLS needs to make sense of it.
+        let polled = Cell::new(polled);
+        self.read_after(buffer, || {
+            if polled.take() || self.has_bytes() { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
         })
     }
 

@@ -99,6 +99,10 @@ struct State {
     refusal: Option<io::ErrorKind>,
     up_done: bool,
     down_done: bool,
+    /// The upper pump could do without the lower one.
+    resting: bool,
+    /// The lower pump has left for that reason.
+    left: bool,
 }
 
 impl Ending {
@@ -123,6 +127,31 @@ impl Ending {
     /// reason to end.
     pub(super) fn refusal(&self, time: Duration) -> Option<io::ErrorKind> {
         self.wait_until(time, |state| state.refusal.is_some() || state.reason.is_some()).refusal
+    }
+
+    /// The two pumps start, for the first time or again.
+    pub(super) fn pair(&self) {
+        let mut state = self.lock();
+        (state.up_done, state.down_done, state.resting, state.left) = (false, false, false, false);
+    }
+
+    /// The lower pump may leave from now on.
+    pub(super) fn rest(&self) {
+        self.lock().resting = true;
+    }
+
+    /// Asked by the lower pump: whether it leaves. The other one then has the backend to itself.
+    pub(super) fn leave(&self) -> bool {
+        let mut state = self.lock();
+        state.left = state.resting;
+        state.left
+    }
+
+    /// The lower pump must not leave any more; true when it has.
+    pub(super) fn wake(&self) -> bool {
+        let mut state = self.lock();
+        state.resting = false;
+        state.left
     }
 
     pub(super) fn done(&self, pump: Pump) {

@@ -1,0 +1,426 @@
+//! A tunnel with little to do: one thread carries both ways, and waits for whichever side comes first.
+//!
+//! Nothing here blocks but `poll`, so what one side does not take never keeps the other waiting. What was read from a side
+//! and is not taken yet is held, and that side is not read before it is gone: at most one buffer each way.
+
+use std::io;
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::ending::End;
+use super::up::Up;
+use super::{BACKEND_LINGER, CLIENT_LINGER, CLOSE_REPLY_WAIT, Tunnel};
+use crate::net::buffer::Buffer;
+use crate::net::transport::{Offered, receive_now, retry, send_now, timed_out};
+use crate::net::websocket::codec::SERVER_HEADER;
+
+/// Turns in a row that make a second thread worth while: a blocking read is one system call, this is two.
+const LIVELY: u32 = 16;
+/// Turns further apart than this are not in a row.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often a backend that is not listened to any more is asked whether it said something.
+const HEAR_AGAIN: Duration = Duration::from_millis(20);
+
+/// What comes after a time alone.
+pub(super) enum Next {
+    /// So much is moving that a second thread should help.
+    Busy,
+    /// The client is done or gone.
+    Over(End),
+}
+
+/// Where a side stands after `poll`.
+#[derive(Default)]
+struct Ready {
+    client_has_bytes: bool,
+    client_has_room: bool,
+    backend_has_bytes: bool,
+    backend_has_room: bool,
+}
+
+/// One thread with both sides of a tunnel.
+pub(super) struct Alone<'a> {
+    tunnel: &'a Tunnel,
+    /// There only while something moves.
+    buffer: Option<Buffer>,
+    /// Payload that the backend has not taken yet.
+    to_backend: Vec<u8>,
+    /// A frame that the client has not begun to take.
+    to_client: Vec<u8>,
+    /// The client takes nothing just now.
+    client_is_full: bool,
+    /// The client is gone or was told goodbye: what the backend says is read and dropped.
+    client_is_deaf: bool,
+    /// TLS may hold bytes that the socket knows nothing of.
+    more_within: bool,
+    /// The client is done; this is said when the backend has what was sent before.
+    client_end: Option<End>,
+    /// Since when the client's answer to our goodbye is waited for: the backend has ended.
+    awaiting: Option<Instant>,
+    /// Signs of life at that time.
+    seen: u64,
+    /// When to look after the client next.
+    next_look: Instant,
+    /// Looks at a client that has hung up while the backend took nothing.
+    gone: u32,
+    turns: u32,
+    last_turn: Instant,
+    /// A read filled its buffer.
+    flowing: bool,
+    /// No second thread can be had before.
+    alone_until: Instant,
+}
+
+impl<'a> Alone<'a> {
+    pub(super) fn new(tunnel: &'a Tunnel) -> Self {
+        let now = Instant::now();
+        Self {
+            tunnel,
+            buffer: None,
+            to_backend: Vec::new(),
+            to_client: Vec::new(),
+            client_is_full: false,
+            client_is_deaf: false,
+            more_within: false,
+            client_end: None,
+            awaiting: None,
+            seen: 0,
+            next_look: now + tunnel.tick(),
+            gone: 0,
+            turns: 0,
+            last_turn: now,
+            flowing: false,
+            alone_until: now,
+        }
+    }
+
+    /// Takes what the client sent together with its handshake.
+    pub(super) fn take_early(&mut self, up: &mut Up<'_>, mut early: Vec<u8>) {
+        self.pass(up, &mut early);
+    }
+
+    /// No second thread can be had for the time being.
+    pub(super) fn stay_alone(&mut self) {
+        self.alone_until = Instant::now() + PAUSE;
+    }
+
+    /// Carries both ways until the client is done or gone, or a second thread is worth while.
+    pub(super) fn run(&mut self, up: &mut Up<'_>) -> Next {
+        loop {
+            if let Some(end) = self.client_end.take_if(|_| self.to_backend.is_empty()) {
+                return Next::Over(end);
+            }
+            let moved = match self.turn(Some(&mut *up), None) {
+                Ok(moved) => moved,
+                Err(end) => return Next::Over(end),
+            };
+            let now = Instant::now();
+            if moved {
+                self.turns = if now.duration_since(self.last_turn) > PAUSE { 1 } else { self.turns + 1 };
+                self.last_turn = now;
+                if self.is_busy() && now >= self.alone_until {
+                    (self.turns, self.flowing, self.buffer) = (0, false, None);
+                    return Next::Busy;
+                }
+            }
+            if let Err(end) = self.look_around(up, now) {
+                return Next::Over(end);
+            }
+        }
+    }
+
+    /// Nothing may be held back then: a second thread would overtake it.
+    fn is_busy(&self) -> bool {
+        let held = self.client_is_full || !self.to_backend.is_empty() || !self.to_client.is_empty();
+        let ending = self.awaiting.is_some() || self.client_end.is_some() || self.client_is_deaf;
+        (self.flowing || self.turns >= LIVELY) && !held && !ending
+    }
+
+    /// Waits for something to do, and does it; true when bytes moved. Without `up` the client is not read, and `until` is
+    /// when waiting ends.
+    fn turn(&mut self, up: Option<&mut Up<'_>>, until: Option<Instant>) -> Result<bool, End> {
+        let ready = self.wait(up.is_some(), until).map_err(|error| End::Failed(error.to_string()))?;
+        self.flowing = false;
+        let mut moved = false;
+        if ready.backend_has_room {
+            self.pay_backend();
+        }
+        if ready.client_has_room {
+            self.pay_client();
+        }
+        if let Some(up) = up.filter(|_| ready.client_has_bytes || self.more_within && self.to_backend.is_empty()) {
+            moved |= self.read_client(up, ready.client_has_bytes)?;
+        }
+        if ready.backend_has_bytes {
+            moved |= self.read_backend();
+        }
+        // It is only kept while data flows.
+        self.buffer.take_if(|buffer| !buffer.is_large());
+        Ok(moved)
+    }
+
+    fn wait(&self, reading: bool, until: Option<Instant>) -> io::Result<Ready> {
+        let mut of_client = PollFlags::empty();
+        of_client.set(PollFlags::IN, reading && self.client_end.is_none() && self.to_backend.is_empty());
+        of_client.set(PollFlags::OUT, self.client_is_full || self.tunnel.sink.is_stuck());
+        let mut of_backend = PollFlags::empty();
+        of_backend.set(PollFlags::IN, self.awaiting.is_none() && !self.client_is_full);
+        of_backend.set(PollFlags::OUT, !self.to_backend.is_empty());
+        let mut files =
+            [PollFd::new(self.tunnel.transport().socket(), of_client), PollFd::new(&self.tunnel.backend, of_backend)];
+        // An end is reported also to who asks for nothing; then it would be reported without end.
+        let asked = match (of_client.is_empty(), of_backend.is_empty()) {
+            (false, false) => &mut files[..],
+            (false, true) => &mut files[..1],
+            (true, false) => &mut files[1..],
+            (true, true) => &mut [],
+        };
+        let time = Timespec::try_from(self.patience(reading, until)).ok();
+        retry(|| poll(asked, time.as_ref()).map_err(io::Error::from))?;
+        let [client, backend] = files.map(|file| file.revents());
+        let trouble = PollFlags::HUP | PollFlags::ERR;
+        let is = |found: PollFlags, asked: PollFlags, what| asked.contains(what) && found.intersects(what | trouble);
+        Ok(Ready {
+            client_has_bytes: is(client, of_client, PollFlags::IN),
+            client_has_room: is(client, of_client, PollFlags::OUT),
+            backend_has_bytes: is(backend, of_backend, PollFlags::IN),
+            backend_has_room: is(backend, of_backend, PollFlags::OUT),
+        })
+    }
+
+    /// How long nothing may happen.
+    fn patience(&self, reading: bool, until: Option<Instant>) -> Duration {
+        let until = until.unwrap_or(self.next_look);
+        let rest = until.saturating_duration_since(Instant::now());
+        if reading && self.more_within && self.to_backend.is_empty() {
+            Duration::ZERO
+        } else if self.awaiting.is_some() {
+            rest.min(if self.was_closed() { HEAR_AGAIN } else { CLIENT_LINGER })
+        } else {
+            rest
+        }
+    }
+
+    fn was_closed(&self) -> bool {
+        matches!(self.tunnel.ending.reason(), End::Closed { .. })
+    }
+
+    fn buffer(&mut self) -> Buffer {
+        self.buffer.take().unwrap_or_else(|| Buffer::new(SERVER_HEADER))
+    }
+
+    /// Fits the buffer to what was read.
+    fn put_back(&mut self, mut buffer: Buffer, count: usize) {
+        self.flowing |= count == buffer.space().len();
+        buffer.adapt(count);
+        self.buffer = Some(buffer);
+    }
+
+    fn read_client(&mut self, up: &mut Up<'_>, polled: bool) -> Result<bool, End> {
+        let mut buffer = self.buffer();
+        let space = buffer.space();
+        let count = match self.tunnel.transport().read_now(space, polled) {
+            Ok(0) => return Err(End::ClientEnded),
+            Ok(count) => count,
+            Err(error) if timed_out(&error) => {
+                self.more_within = false;
+                return Ok(false);
+            }
+            Err(error) => return Err(End::ClientLost(error.to_string().to_lowercase())),
+        };
+        self.more_within = self.tunnel.transport().is_tls() && count == space.len();
+        self.tunnel.client_is_alive();
+        self.pass(up, space.get_mut(..count).unwrap_or_default());
+        self.put_back(buffer, count);
+        Ok(true)
+    }
+
+    /// Decodes what the client sent and passes it on. All of it: its end counts when the backend has the rest.
+    fn pass(&mut self, up: &mut Up<'_>, bytes: &mut [u8]) {
+        let passed = up.decode(bytes, |_, bytes, payload| {
+            payload.of(bytes).for_each(|piece| self.give_backend(piece));
+            Ok(())
+        });
+        if let Err(end) = passed {
+            self.client_end = Some(end);
+        }
+    }
+
+    fn give_backend(&mut self, payload: &[u8]) {
+        if self.tunnel.is_backend_deaf() {
+            return;
+        }
+        let sent = if self.to_backend.is_empty() { self.send_to_backend(payload) } else { 0 };
+        if !self.tunnel.is_backend_deaf() {
+            self.to_backend.extend_from_slice(payload.get(sent..).unwrap_or_default());
+        }
+    }
+
+    fn send_to_backend(&self, bytes: &[u8]) -> usize {
+        match send_now(&self.tunnel.backend, bytes) {
+            Ok(sent) => {
+                self.tunnel.backend_took(sent);
+                sent
+            }
+            Err(error) => {
+                self.tunnel.backend_refused(&error);
+                0
+            }
+        }
+    }
+
+    fn pay_backend(&mut self) {
+        let sent = self.send_to_backend(&self.to_backend);
+        self.gone = 0;
+        if sent == self.to_backend.len() || self.tunnel.is_backend_deaf() {
+            self.to_backend = Vec::new();
+        } else {
+            self.to_backend.drain(..sent);
+        }
+    }
+
+    fn read_backend(&mut self) -> bool {
+        let mut buffer = self.buffer();
+        let end = match receive_now(&self.tunnel.backend, buffer.space()) {
+            Ok(0) => self.tunnel.how_backend_ended(Duration::ZERO),
+            Ok(count) => {
+                self.give_client(buffer.bytes(), count);
+                self.put_back(buffer, count);
+                return true;
+            }
+            Err(error) if timed_out(&error) => return false,
+            Err(error) => Tunnel::how_backend_broke(&error),
+        };
+        self.backend_is_done(end);
+        false
+    }
+
+    /// Frames the `count` bytes behind the reserve and offers them.
+    fn give_client(&mut self, bytes: &mut [u8], count: usize) {
+        if self.client_is_deaf {
+            self.tunnel.was_unheard();
+            return;
+        }
+        let frame = Tunnel::frame(bytes, count);
+        self.offer(frame);
+        if !self.client_is_deaf {
+            self.tunnel.client_took(count);
+        }
+    }
+
+    /// Whatever the client does not take is kept and comes first.
+    fn offer(&mut self, frame: &[u8]) {
+        match self.tunnel.sink.offer(frame) {
+            Ok(Offered::Taken) => {
+                self.client_is_full = false;
+                self.tunnel.client_is_alive();
+            }
+            Ok(Offered::Begun) => {
+                self.client_is_full = true;
+                self.tunnel.client_is_alive();
+            }
+            Ok(Offered::Refused) => {
+                self.client_is_full = true;
+                self.to_client = frame.to_vec();
+            }
+            Err(_) => {
+                (self.client_is_full, self.client_is_deaf) = (false, true);
+                self.tunnel.was_unheard();
+                if !self.tunnel.sink.is_closing() {
+                    // Shows at the next read.
+                    self.tunnel.transport().abort();
+                }
+            }
+        }
+    }
+
+    fn pay_client(&mut self) {
+        self.tunnel.client_is_alive();
+        if self.client_is_full {
+            let frame = std::mem::take(&mut self.to_client);
+            self.offer(&frame);
+        } else {
+            // A lost connection shows at the next read.
+            let _ = self.tunnel.sink.flush();
+        }
+    }
+
+    /// The reason stands before the client hears of it: its answer may be quick.
+    fn backend_is_done(&mut self, end: End) {
+        let reason = self.tunnel.ending.because(self.tunnel.hear_epitaph(end));
+        let _ = self.tunnel.sink.post_close(reason.goodbye());
+        self.awaiting = Some(Instant::now());
+        self.seen = self.tunnel.signs_of_life();
+    }
+
+    /// Sees to everything that time brings.
+    fn look_around(&mut self, up: &mut Up<'_>, now: Instant) -> Result<(), End> {
+        if let Some(since) = self.awaiting {
+            self.await_client(since, now)?;
+        }
+        if now < self.next_look {
+            return Ok(());
+        }
+        self.next_look = now + self.tunnel.tick();
+        if now.duration_since(self.last_turn) >= self.tunnel.tick() {
+            self.buffer = None;
+        }
+        up.beat();
+        if self.to_backend.is_empty() {
+            self.gone = 0;
+            return up.check_silence(now);
+        }
+        // The client is not read meanwhile; only one that has hung up is given up.
+        up.client_is_unread(now);
+        self.gone += u32::from(self.tunnel.transport().peer_has_hung_up());
+        if self.gone > 1 { Err(super::up::gone_meanwhile()) } else { Ok(()) }
+    }
+
+    /// What the client sent before it saw our close frame still goes to the backend, as long as it comes.
+    fn await_client(&mut self, since: Instant, now: Instant) -> Result<(), End> {
+        if self.was_closed() {
+            // The backend may be in the middle of a word, and take nothing before that is out.
+            self.tunnel.hear_scraps();
+        }
+        let life = self.tunnel.signs_of_life();
+        if life != self.seen && !self.tunnel.is_backend_deaf() {
+            (self.seen, self.awaiting) = (life, Some(now));
+        } else if now.duration_since(since) >= CLIENT_LINGER {
+            self.tunnel.abort_both();
+            return Err(self.tunnel.ending.reason());
+        }
+        Ok(())
+    }
+
+    /// The backend gets an end after everything sent; what it has still to say is heard out for a bounded time.
+    pub(super) fn client_is_done<G>(&mut self, end: &End, client_gone: G) {
+        let tunnel = self.tunnel;
+        tunnel.stop_client(end);
+        let _ = tunnel.backend.shutdown(Shutdown::Write);
+        self.to_backend = Vec::new();
+        if let End::ClientClosed(_) | End::ClientEnded = end {
+            self.hear_backend_out(CLOSE_REPLY_WAIT);
+        }
+        tunnel.answer_client(end);
+        drop(client_gone);
+        self.hear_backend_out(BACKEND_LINGER);
+        if self.awaiting.is_none() {
+            tunnel.cut_backend(Shutdown::Both);
+            if self.client_is_full || tunnel.sink.is_stuck() {
+                tunnel.transport().abort();
+            }
+        }
+    }
+
+    /// Carries down until the backend has ended and the goodbye is out, for `time` at most.
+    fn hear_backend_out(&mut self, time: Duration) {
+        let deadline = Instant::now() + time;
+        while (self.awaiting.is_none() || self.tunnel.sink.is_stuck()) && Instant::now() < deadline {
+            if self.turn(None, Some(deadline)).is_err() {
+                return;
+            }
+        }
+    }
+}
