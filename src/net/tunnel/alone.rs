@@ -3,17 +3,19 @@
 //! Nothing here blocks but `poll`, so what one side does not take never keeps the other waiting. What was read from a side
 //! and is not taken yet is held, and that side is not read before it is gone: at most one buffer each way.
 
+mod goodbye;
+mod watch;
+
 use std::io;
-use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 
 use super::ending::End;
 use super::up::Up;
-use super::{BACKEND_LINGER, CLIENT_LINGER, CLOSE_REPLY_WAIT, Tunnel};
+use super::{CLIENT_LINGER, Tunnel};
 use crate::net::buffer::Buffer;
-use crate::net::transport::{Offered, receive_now, retry, send_now, timed_out};
+use crate::net::transport::{Offered, receive_now, send_now, timed_out};
 use crate::net::websocket::codec::SERVER_HEADER;
 
 /// Turns in a row that make a second thread worth while: a blocking read is one system call, this is two.
@@ -31,13 +33,15 @@ pub(super) enum Next {
     Over(End),
 }
 
-/// Where a side stands after `poll`.
-#[derive(Default)]
-struct Ready {
-    client_has_bytes: bool,
-    client_has_room: bool,
-    backend_has_bytes: bool,
-    backend_has_room: bool,
+/// How the client takes what the backend says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Client {
+    /// As it comes.
+    Open,
+    /// It takes nothing just now.
+    Full,
+    /// It is gone or was told goodbye: what the backend says is read and dropped.
+    Deaf,
 }
 
 /// One thread with both sides of a tunnel.
@@ -49,10 +53,7 @@ pub(super) struct Alone<'a> {
     to_backend: Vec<u8>,
     /// A frame that the client has not begun to take.
     to_client: Vec<u8>,
-    /// The client takes nothing just now.
-    client_is_full: bool,
-    /// The client is gone or was told goodbye: what the backend says is read and dropped.
-    client_is_deaf: bool,
+    client: Client,
     /// TLS may hold bytes that the socket knows nothing of.
     more_within: bool,
     /// The client is done; this is said when the backend has what was sent before.
@@ -69,8 +70,8 @@ pub(super) struct Alone<'a> {
     last_turn: Instant,
     /// A read filled its buffer.
     flowing: bool,
-    /// No second thread can be had before.
-    alone_until: Instant,
+    /// A second thread is not asked for before.
+    helper_after: Instant,
 }
 
 impl<'a> Alone<'a> {
@@ -81,8 +82,7 @@ impl<'a> Alone<'a> {
             buffer: None,
             to_backend: Vec::new(),
             to_client: Vec::new(),
-            client_is_full: false,
-            client_is_deaf: false,
+            client: Client::Open,
             more_within: false,
             client_end: None,
             awaiting: None,
@@ -92,7 +92,7 @@ impl<'a> Alone<'a> {
             turns: 0,
             last_turn: now,
             flowing: false,
-            alone_until: now,
+            helper_after: now,
         }
     }
 
@@ -103,7 +103,7 @@ impl<'a> Alone<'a> {
 
     /// No second thread can be had for the time being.
     pub(super) fn stay_alone(&mut self) {
-        self.alone_until = Instant::now() + PAUSE;
+        self.helper_after = Instant::now() + PAUSE;
     }
 
     /// Carries both ways until the client is done or gone, or a second thread is worth while.
@@ -120,7 +120,7 @@ impl<'a> Alone<'a> {
             if moved {
                 self.turns = if now.duration_since(self.last_turn) > PAUSE { 1 } else { self.turns + 1 };
                 self.last_turn = now;
-                if self.is_busy() && now >= self.alone_until {
+                if self.is_busy() && now >= self.helper_after {
                     (self.turns, self.flowing, self.buffer) = (0, false, None);
                     return Next::Busy;
                 }
@@ -133,27 +133,28 @@ impl<'a> Alone<'a> {
 
     /// Nothing may be held back then: a second thread would overtake it.
     fn is_busy(&self) -> bool {
-        let held = self.client_is_full || !self.to_backend.is_empty() || !self.to_client.is_empty();
-        let ending = self.awaiting.is_some() || self.client_end.is_some() || self.client_is_deaf;
+        let held = self.client != Client::Open || !self.to_backend.is_empty() || !self.to_client.is_empty();
+        let ending = self.awaiting.is_some() || self.client_end.is_some();
         (self.flowing || self.turns >= LIVELY) && !held && !ending
     }
 
     /// Waits for something to do, and does it; true when bytes moved. Without `up` the client is not read, and `until` is
     /// when waiting ends.
     fn turn(&mut self, up: Option<&mut Up<'_>>, until: Option<Instant>) -> Result<bool, End> {
-        let ready = self.wait(up.is_some(), until).map_err(|error| End::Failed(error.to_string()))?;
+        let [client, backend] = self.wait(up.is_some(), until).map_err(|error| End::Failed(error.to_string()))?;
         self.flowing = false;
         let mut moved = false;
-        if ready.backend_has_room {
+        if backend.contains(PollFlags::OUT) {
             self.pay_backend();
         }
-        if ready.client_has_room {
+        if client.contains(PollFlags::OUT) {
             self.pay_client();
         }
-        if let Some(up) = up.filter(|_| ready.client_has_bytes || self.more_within && self.to_backend.is_empty()) {
-            moved |= self.read_client(up, ready.client_has_bytes)?;
+        let polled = client.contains(PollFlags::IN);
+        if let Some(up) = up.filter(|_| polled || self.more_within && self.to_backend.is_empty()) {
+            moved |= self.read_client(up, polled)?;
         }
-        if ready.backend_has_bytes {
+        if backend.contains(PollFlags::IN) {
             moved |= self.read_backend();
         }
         // It is only kept while data flows.
@@ -161,33 +162,20 @@ impl<'a> Alone<'a> {
         Ok(moved)
     }
 
-    fn wait(&self, reading: bool, until: Option<Instant>) -> io::Result<Ready> {
-        let mut of_client = PollFlags::empty();
-        of_client.set(PollFlags::IN, reading && self.client_end.is_none() && self.to_backend.is_empty());
-        of_client.set(PollFlags::OUT, self.client_is_full || self.tunnel.sink.is_stuck());
-        let mut of_backend = PollFlags::empty();
-        of_backend.set(PollFlags::IN, self.awaiting.is_none() && !self.client_is_full);
-        of_backend.set(PollFlags::OUT, !self.to_backend.is_empty());
-        let mut files =
-            [PollFd::new(self.tunnel.transport().socket(), of_client), PollFd::new(&self.tunnel.backend, of_backend)];
-        // An end is reported also to who asks for nothing; then it would be reported without end.
-        let asked = match (of_client.is_empty(), of_backend.is_empty()) {
-            (false, false) => &mut files[..],
-            (false, true) => &mut files[..1],
-            (true, false) => &mut files[1..],
-            (true, true) => &mut [],
+    /// What client and backend are ready for.
+    fn wait(&self, reading: bool, until: Option<Instant>) -> io::Result<[PollFlags; 2]> {
+        let wanted = |bytes: bool, room: bool| {
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::IN, bytes);
+            flags.set(PollFlags::OUT, room);
+            flags
         };
-        let time = Timespec::try_from(self.patience(reading, until)).ok();
-        retry(|| poll(asked, time.as_ref()).map_err(io::Error::from))?;
-        let [client, backend] = files.map(|file| file.revents());
-        let trouble = PollFlags::HUP | PollFlags::ERR;
-        let is = |found: PollFlags, asked: PollFlags, what| asked.contains(what) && found.intersects(what | trouble);
-        Ok(Ready {
-            client_has_bytes: is(client, of_client, PollFlags::IN),
-            client_has_room: is(client, of_client, PollFlags::OUT),
-            backend_has_bytes: is(backend, of_backend, PollFlags::IN),
-            backend_has_room: is(backend, of_backend, PollFlags::OUT),
-        })
+        let full = self.client == Client::Full;
+        let reading_client = reading && self.client_end.is_none() && self.to_backend.is_empty();
+        let of_client = wanted(reading_client, full || self.tunnel.sink.is_stuck());
+        let of_backend = wanted(self.awaiting.is_none() && !full, !self.to_backend.is_empty());
+        let sides = [self.tunnel.transport().socket(), &self.tunnel.backend];
+        watch::sides(sides, [of_client, of_backend], self.patience(reading, until))
     }
 
     /// How long nothing may happen.
@@ -299,14 +287,12 @@ impl<'a> Alone<'a> {
 
     /// Frames the `count` bytes behind the reserve and offers them.
     fn give_client(&mut self, bytes: &mut [u8], count: usize) {
-        if self.client_is_deaf {
-            self.tunnel.was_unheard();
-            return;
+        if self.client != Client::Deaf {
+            self.offer(Tunnel::frame(bytes, count));
         }
-        let frame = Tunnel::frame(bytes, count);
-        self.offer(frame);
-        if !self.client_is_deaf {
-            self.tunnel.client_took(count);
+        match self.client {
+            Client::Deaf => self.tunnel.was_unheard(),
+            Client::Open | Client::Full => self.tunnel.client_took(count),
         }
     }
 
@@ -314,19 +300,19 @@ impl<'a> Alone<'a> {
     fn offer(&mut self, frame: &[u8]) {
         match self.tunnel.sink.offer(frame) {
             Ok(Offered::Taken) => {
-                self.client_is_full = false;
+                self.client = Client::Open;
                 self.tunnel.client_is_alive();
             }
             Ok(Offered::Begun) => {
-                self.client_is_full = true;
+                self.client = Client::Full;
                 self.tunnel.client_is_alive();
             }
             Ok(Offered::Refused) => {
-                self.client_is_full = true;
+                self.client = Client::Full;
                 self.to_client = frame.to_vec();
             }
             Err(_) => {
-                (self.client_is_full, self.client_is_deaf) = (false, true);
+                self.client = Client::Deaf;
                 self.tunnel.was_unheard();
                 if !self.tunnel.sink.is_closing() {
                     // Shows at the next read.
@@ -338,21 +324,13 @@ impl<'a> Alone<'a> {
 
     fn pay_client(&mut self) {
         self.tunnel.client_is_alive();
-        if self.client_is_full {
+        if self.client == Client::Full {
             let frame = std::mem::take(&mut self.to_client);
             self.offer(&frame);
         } else {
             // A lost connection shows at the next read.
             let _ = self.tunnel.sink.flush();
         }
-    }
-
-    /// The reason stands before the client hears of it: its answer may be quick.
-    fn backend_is_done(&mut self, end: End) {
-        let reason = self.tunnel.ending.because(self.tunnel.hear_epitaph(end));
-        let _ = self.tunnel.sink.post_close(reason.goodbye());
-        self.awaiting = Some(Instant::now());
-        self.seen = self.tunnel.signs_of_life();
     }
 
     /// Sees to everything that time brings.
@@ -376,51 +354,5 @@ impl<'a> Alone<'a> {
         up.client_is_unread(now);
         self.gone += u32::from(self.tunnel.transport().peer_has_hung_up());
         if self.gone > 1 { Err(super::up::gone_meanwhile()) } else { Ok(()) }
-    }
-
-    /// What the client sent before it saw our close frame still goes to the backend, as long as it comes.
-    fn await_client(&mut self, since: Instant, now: Instant) -> Result<(), End> {
-        if self.was_closed() {
-            // The backend may be in the middle of a word, and take nothing before that is out.
-            self.tunnel.hear_scraps();
-        }
-        let life = self.tunnel.signs_of_life();
-        if life != self.seen && !self.tunnel.is_backend_deaf() {
-            (self.seen, self.awaiting) = (life, Some(now));
-        } else if now.duration_since(since) >= CLIENT_LINGER {
-            self.tunnel.abort_both();
-            return Err(self.tunnel.ending.reason());
-        }
-        Ok(())
-    }
-
-    /// The backend gets an end after everything sent; what it has still to say is heard out for a bounded time.
-    pub(super) fn client_is_done<G>(&mut self, end: &End, client_gone: G) {
-        let tunnel = self.tunnel;
-        tunnel.stop_client(end);
-        let _ = tunnel.backend.shutdown(Shutdown::Write);
-        self.to_backend = Vec::new();
-        if let End::ClientClosed(_) | End::ClientEnded = end {
-            self.hear_backend_out(CLOSE_REPLY_WAIT);
-        }
-        tunnel.answer_client(end);
-        drop(client_gone);
-        self.hear_backend_out(BACKEND_LINGER);
-        if self.awaiting.is_none() {
-            tunnel.cut_backend(Shutdown::Both);
-            if self.client_is_full || tunnel.sink.is_stuck() {
-                tunnel.transport().abort();
-            }
-        }
-    }
-
-    /// Carries down until the backend has ended and the goodbye is out, for `time` at most.
-    fn hear_backend_out(&mut self, time: Duration) {
-        let deadline = Instant::now() + time;
-        while (self.awaiting.is_none() || self.tunnel.sink.is_stuck()) && Instant::now() < deadline {
-            if self.turn(None, Some(deadline)).is_err() {
-                return;
-            }
-        }
     }
 }

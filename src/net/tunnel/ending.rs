@@ -99,10 +99,17 @@ struct State {
     refusal: Option<io::ErrorKind>,
     up_done: bool,
     down_done: bool,
-    /// The upper pump could do without the lower one.
-    resting: bool,
-    /// The lower pump has left for that reason.
-    left: bool,
+    lower: Lower,
+}
+
+/// Whether the lower pump is needed.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Lower {
+    #[default]
+    Needed,
+    /// The upper one could do without it.
+    MayLeave,
+    Left,
 }
 
 impl Ending {
@@ -132,26 +139,30 @@ impl Ending {
     /// The two pumps start, for the first time or again.
     pub(super) fn pair(&self) {
         let mut state = self.lock();
-        (state.up_done, state.down_done, state.resting, state.left) = (false, false, false, false);
+        (state.up_done, state.down_done, state.lower) = (false, false, Lower::Needed);
     }
 
     /// The lower pump may leave from now on.
     pub(super) fn rest(&self) {
-        self.lock().resting = true;
+        self.lock().lower = Lower::MayLeave;
     }
 
     /// Asked by the lower pump: whether it leaves. The other one then has the backend to itself.
     pub(super) fn leave(&self) -> bool {
         let mut state = self.lock();
-        state.left = state.resting;
-        state.left
+        if state.lower == Lower::MayLeave {
+            state.lower = Lower::Left;
+        }
+        state.lower == Lower::Left
     }
 
     /// The lower pump must not leave any more; true when it has.
     pub(super) fn wake(&self) -> bool {
         let mut state = self.lock();
-        state.resting = false;
-        state.left
+        if state.lower == Lower::MayLeave {
+            state.lower = Lower::Needed;
+        }
+        state.lower == Lower::Left
     }
 
     pub(super) fn done(&self, pump: Pump) {
