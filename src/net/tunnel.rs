@@ -275,3 +275,6 @@ impl Endable for Tunnel {
         self.abort_both();
     }
 }
+
+#[cfg(test)]
+mod tests;

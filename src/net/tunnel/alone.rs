@@ -54,13 +54,15 @@ pub(super) struct Alone<'a> {
     /// A frame that the client has not begun to take.
     to_client: Vec<u8>,
     client: Client,
+    /// It took something since the last look.
+    took: bool,
     /// TLS may hold bytes that the socket knows nothing of.
     more_within: bool,
     /// The client is done; this is said when the backend has what was sent before.
     client_end: Option<End>,
     /// Since when the client's answer to our goodbye is waited for: the backend has ended.
     awaiting: Option<Instant>,
-    /// Signs of life at that time.
+    /// Payload bytes that the backend had taken at that time.
     seen: u64,
     /// When to look after the client next.
     next_look: Instant,
@@ -87,6 +89,7 @@ impl<'a> Alone<'a> {
             client_end: None,
             awaiting: None,
             seen: 0,
+            took: true,
             next_look: now + tunnel.tick(),
             gone: 0,
             turns: 0,
@@ -323,6 +326,7 @@ impl<'a> Alone<'a> {
     }
 
     fn pay_client(&mut self) {
+        self.took = true;
         self.tunnel.client_is_alive();
         if self.client == Client::Full {
             let frame = std::mem::take(&mut self.to_client);
@@ -345,6 +349,7 @@ impl<'a> Alone<'a> {
         if now.duration_since(self.last_turn) >= self.tunnel.tick() {
             self.buffer = None;
         }
+        self.give_up_what_nobody_takes();
         up.beat();
         if self.to_backend.is_empty() {
             self.gone = 0;
@@ -354,5 +359,14 @@ impl<'a> Alone<'a> {
         up.client_is_unread(now);
         self.gone += u32::from(self.tunnel.transport().peer_has_hung_up());
         if self.gone > 1 { Err(super::up::gone_meanwhile()) } else { Ok(()) }
+    }
+
+    /// After an end from outside, a client that takes nothing must not keep the backend's end from being seen.
+    fn give_up_what_nobody_takes(&mut self) {
+        let stalled = !std::mem::take(&mut self.took) && self.client == Client::Full;
+        if stalled && self.tunnel.sink.is_closing() {
+            self.client = Client::Deaf;
+            self.tunnel.was_unheard();
+        }
     }
 }

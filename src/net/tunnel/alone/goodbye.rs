@@ -13,7 +13,7 @@ impl Alone<'_> {
         let reason = self.tunnel.ending.because(self.tunnel.hear_epitaph(end));
         let _ = self.tunnel.sink.post_close(reason.goodbye());
         self.awaiting = Some(Instant::now());
-        self.seen = self.tunnel.signs_of_life();
+        self.seen = self.tunnel.bytes().0;
     }
 
     /// What the client sent before it saw our close frame still goes to the backend, as long as it comes.
@@ -22,9 +22,9 @@ impl Alone<'_> {
             // The backend may be in the middle of a word, and take nothing before that is out.
             self.tunnel.hear_scraps();
         }
-        let life = self.tunnel.signs_of_life();
-        if life != self.seen && !self.tunnel.is_backend_deaf() {
-            (self.seen, self.awaiting) = (life, Some(now));
+        let up = self.tunnel.bytes().0;
+        if up != self.seen {
+            (self.seen, self.awaiting) = (up, Some(now));
         } else if now.duration_since(since) >= CLIENT_LINGER {
             self.tunnel.abort_both();
             return Err(self.tunnel.ending.reason());
