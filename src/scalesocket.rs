@@ -31,7 +31,7 @@ use crate::net::live::Live;
 use crate::net::tls::TlsSource;
 use crate::net::upkeep;
 use crate::net::websocket::handshake::{self, Protocols};
-use crate::sys::limits;
+use crate::sys::limits::{self, Kind};
 use crate::sys::logging::{LogControl, LogFormat, START};
 use crate::sys::process::{self, Processes, guardian};
 use crate::sys::stop::Stop;
@@ -68,7 +68,7 @@ pub fn serve(config: Config, log: &LogControl) -> Result<(), String> {
     let files = config.static_dir.as_deref().map(Files::new).transpose()?;
     let listener = acceptor::bind(Some(config.address.ip()), config.address.port())?;
     let address = listener.local_addr().map_err(|error| format!("cannot read the listener's address: {error}"))?;
-    let live = Live::new(limits::connections(config.max_connections));
+    let live = Live::new(limits::allowance(Kind::Rooms, config.max_connections).connections);
     let stop = Stop::default();
     upkeep::handle_signals(&stop, log, tls.clone())?;
     let cannot = |error: std::io::Error| format!("cannot start a thread: {error}");

@@ -32,9 +32,10 @@ use crate::net::http::request::Head;
 use crate::net::http::response::Response;
 use crate::net::live::Live;
 use crate::net::tls::TlsSource;
+use crate::net::tunnel::Helpers;
 use crate::net::upkeep;
 use crate::net::websocket::handshake::{self, Protocols};
-use crate::sys::limits;
+use crate::sys::limits::{self, Kind};
 use crate::sys::logging::{LogControl, START};
 use crate::sys::process;
 use crate::sys::stop::Stop;
@@ -61,6 +62,7 @@ struct Server {
     registry: registry::Handle,
     ensight: Option<EnSight>,
     metrics: Arc<Metrics>,
+    helpers: Helpers,
     stop: Stop,
 }
 
@@ -76,16 +78,24 @@ pub fn serve(config: Config, log: &LogControl) -> Result<(), String> {
     let site = site.transpose()?;
     let services = Services::load(&config)?;
     let ports = bind(&config)?;
-    let live = Live::new(limits::connections(config.max_connections));
+    let allowance = limits::allowance(Kind::Tunnels, config.max_connections);
+    let live = Live::new(allowance.connections);
     warn_about(&config, &services);
     let stop = Stop::default();
     upkeep::handle_signals(&stop, log, tls.clone())?;
     let metrics = Arc::new(Metrics::default());
     let registry = start_registry(&config, &services, descriptors, &metrics)?;
     let ensight = EnSight::open(&config, &services)?;
-    let registry_of_server = registry.clone();
-    let server = Server { config, site, services, registry: registry_of_server, ensight, metrics, stop: stop.clone() };
-    let server = Arc::new(server);
+    let server = Arc::new(Server {
+        config,
+        site,
+        services,
+        registry: registry.clone(),
+        ensight,
+        metrics,
+        helpers: Helpers::new(allowance.helpers),
+        stop: stop.clone(),
+    });
     let acceptors = accept(ports, &server, tls.as_ref(), &live)?;
     let reason = stop.wait();
     log::info!("stopping: {reason}");

@@ -7,6 +7,7 @@
 mod outcome;
 mod wire;
 
+use std::cell::Cell;
 use std::io::{self, IoSlice, Read};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,9 +17,8 @@ use rustix::event::PollFlags;
 
 use super::tls::{TlsSession, TlsSource};
 pub use outcome::{Offered, Placed, Progress, Watch, no_patience};
-pub(super) use wire::send_now;
 use wire::{at_least_one_tick, look, send_file_plain};
-pub use wire::{retry, send_all, timed_out};
+pub use wire::{look_at, receive_now, retry, send_all, send_now, timed_out};
 
 /// Bytes that are encrypted and sent at a time: few lock rounds, yet the reader is not kept from its session for long.
 const TLS_CHUNK: usize = 64 * 1024;
@@ -93,6 +93,21 @@ impl Transport {
         })
     }
 
+    /// Reads what is there without waiting. `polled` says that the socket is known to have something.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is nothing; anything else is the end of the connection.
+    pub fn read_now(&self, buffer: &mut [u8], polled: bool) -> io::Result<usize> {
+        if self.tls.is_none() {
+            return receive_now(&self.socket, buffer);
+        }
+        // What there is may be less than TLS needs to make sense of it.
+        let polled = Cell::new(polled);
+        self.read_after(buffer, || {
+            if polled.take() || self.has_bytes() { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+        })
+    }
+
     /// Calls `wait` before each read from the socket.
     fn read_after(&self, buffer: &mut [u8], wait: impl Fn() -> io::Result<()>) -> io::Result<usize> {
         let Some(session) = &self.tls else {
@@ -108,7 +123,8 @@ impl Transport {
             if session.output_length() > 0 {
                 self.flush_output(session)?;
             }
-            wait()?;
+            // Whoever only looks, and finds nothing, comes to no read that could time out.
+            wait().inspect_err(|_| session.shrink())?;
             session.fill_from(&self.socket)?;
         }
     }

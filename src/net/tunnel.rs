@@ -1,22 +1,29 @@
-//! A websocket joined to a TCP connection: two pumps, each of which reads only when it has written what it had.
+//! A websocket joined to a TCP connection: what is read from one side is written to the other before more is read.
 //!
-//! The connection's own thread carries bytes up (client to backend) and watches the client's health; a second thread
-//! carries them down. No queue stands between them, so each side's backpressure reaches the other by itself.
+//! While data flows there are two pumps: the connection's own thread carries bytes up (client to backend) and watches the
+//! client's health, a second thread carries them down. While little moves the connection's own thread is alone and carries
+//! both ways. No queue stands anywhere, so each side's backpressure reaches the other by itself.
 
+mod alone;
 mod down;
 mod ending;
+mod helpers;
 mod up;
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::Scope;
 use std::time::Duration;
 
 use rustix::net::sockopt;
 
+use alone::{Alone, Next};
 pub use ending::End;
 use ending::{Ending, Pump};
+pub use helpers::Helpers;
+use up::Up;
 
 use super::live::Endable;
 use super::transport::{self, Progress, Transport};
@@ -41,6 +48,7 @@ pub struct Tunnel {
     sink: Arc<Sink>,
     backend: TcpStream,
     heartbeat: Option<Duration>,
+    helpers: Helpers,
     /// Counts every step in which the client gave or took bytes: a sign of life.
     activity: AtomicU64,
     up_bytes: AtomicU64,
@@ -70,12 +78,14 @@ pub struct Summary {
 }
 
 impl Tunnel {
-    /// Joins the websocket behind `sink` to `backend`. `heartbeat` is the time between pings; `None` sends none.
-    pub fn new(sink: Arc<Sink>, backend: TcpStream, heartbeat: Option<Duration>) -> Self {
+    /// Joins the websocket behind `sink` to `backend`. `heartbeat` is the time between pings; `None` sends none. `helpers`
+    /// says whether a second thread may be had.
+    pub fn new(sink: Arc<Sink>, backend: TcpStream, heartbeat: Option<Duration>, helpers: Helpers) -> Self {
         Self {
             sink,
             backend,
             heartbeat,
+            helpers,
             activity: AtomicU64::new(0),
             up_bytes: AtomicU64::new(0),
             down_bytes: AtomicU64::new(0),
@@ -108,34 +118,57 @@ impl Tunnel {
     ///
     /// `client_gone` is dropped as soon as the client is, while the backend may still be reading what was sent to it.
     pub fn run<G: Send>(&self, early: Vec<u8>, client_gone: G) -> Summary {
-        if let Err(error) = self.prepare() {
-            self.ending.because(End::ClientLost(error.to_string()));
-            return self.summary();
-        }
         std::thread::scope(|scope| {
-            let down = thread::spawn_scoped(scope, "down", || {
-                let _done = self.ending.done_on_drop(Pump::Down, &self.backend);
-                self.pump_down();
-            });
-            if let Err(error) = down {
-                self.ending.because(End::Failed(format!("no thread can be made: {error}")));
-                self.ending.done(Pump::Down);
-                let _ = self.sink.post_close(Some((1013, "the server is short of threads; retry later")));
-                return;
-            }
             let _done = self.ending.done_on_drop(Pump::Up, &self.backend);
-            self.pump_up(early, client_gone);
+            self.carry(scope, early, client_gone);
         });
         self.farewell();
         self.release_backend();
         self.summary()
     }
 
+    /// Alone, with a second thread, alone again, until the end.
+    fn carry<'scope, G>(&'scope self, scope: &'scope Scope<'scope, '_>, early: Vec<u8>, client_gone: G) {
+        let mut up = Up::new(self);
+        let mut alone = Alone::new(self);
+        alone.take_early(&mut up, early);
+        loop {
+            match alone.run(&mut up) {
+                Next::Over(end) => {
+                    self.ending.because(end.clone());
+                    return alone.client_is_done(&end, client_gone);
+                }
+                Next::Busy if self.is_joined(scope) => {
+                    if let Some(end) = up.run() {
+                        self.ending.because(end.clone());
+                        return self.client_is_done(&end, client_gone);
+                    }
+                    alone = Alone::new(self);
+                }
+                Next::Busy => alone.stay_alone(),
+            }
+        }
+    }
+
+    /// Whether a second thread carries down from now on. What it cannot have is no fault: one thread does it all.
+    fn is_joined<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> bool {
+        let Some(permit) = self.helpers.enter().filter(|_| self.prepare().is_ok()) else {
+            return false;
+        };
+        self.ending.pair();
+        let down = thread::spawn_scoped(scope, "down", move || {
+            let _permit = permit;
+            let _done = self.ending.done_on_drop(Pump::Down, &self.backend);
+            self.pump_down();
+        });
+        down.is_ok()
+    }
+
     /// Ends the tunnel from outside: the client gets `code` and `reason`.
     pub fn close(&self, code: u16, reason: &str) {
         self.ending.because(End::Closed { code, reason: reason.to_owned() });
         let _ = self.sink.post_close(Some((code, reason)));
-        // The lower pump reads an end and comes to its own end.
+        // Whoever reads from the backend reads an end and comes to its own end.
         self.cut_backend(Shutdown::Read);
     }
 
@@ -153,10 +186,10 @@ impl Tunnel {
         self.heartbeat.map_or(IDLE_TICK, |heartbeat| heartbeat / 2)
     }
 
+    /// Two threads block in reads and writes, and look up from time to time.
     fn prepare(&self) -> io::Result<()> {
-        self.transport().set_read_timeout(self.heartbeat.map(|heartbeat| heartbeat / 2))?;
+        self.transport().set_read_timeout(Some(self.tick()))?;
         self.transport().set_write_timeout(Some(self.tick()))?;
-        // So that a large buffer is given back when nothing comes.
         self.backend.set_read_timeout(Some(self.tick()))?;
         self.backend.set_write_timeout(Some(self.tick()))
     }
@@ -168,6 +201,38 @@ impl Tunnel {
     /// The client gave or took something.
     fn client_is_alive(&self) {
         self.activity.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it has.
+    fn signs_of_life(&self) -> u64 {
+        self.activity.load(Ordering::Relaxed)
+    }
+
+    fn client_took(&self, count: usize) {
+        self.down_bytes.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    fn backend_took(&self, count: usize) {
+        self.up_bytes.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// The backend takes no more. What it said before is still read.
+    fn backend_refused(&self, error: &io::Error) {
+        self.ending.refused(error);
+        self.backend_deaf.store(true, Ordering::Relaxed);
+    }
+
+    fn is_backend_deaf(&self) -> bool {
+        self.backend_deaf.load(Ordering::Relaxed)
+    }
+
+    fn was_unheard(&self) {
+        self.unheard.store(true, Ordering::Relaxed);
+    }
+
+    fn abort_both(&self) {
+        self.transport().abort();
+        self.cut_backend(Shutdown::Both);
     }
 
     /// Counts what the client takes; a stall is no reason to give up, the pulse decides that.
@@ -207,7 +272,9 @@ impl Endable for Tunnel {
     }
 
     fn abort(&self) {
-        self.transport().abort();
-        self.cut_backend(Shutdown::Both);
+        self.abort_both();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,12 +11,38 @@ const RESERVED_DESCRIPTORS: u64 = 32;
 const RESERVED_MAPS: u64 = 1_000;
 /// A connection that is tunnelled holds one descriptor per side.
 const DESCRIPTORS_PER_CONNECTION: u64 = 2;
-/// Two threads; each maps a stack, its guard page, and std's signal stack with its guard page.
-const MAPS_PER_CONNECTION: u64 = 8;
-/// Threads per tunnel.
-const THREADS_PER_CONNECTION: u64 = 2;
+/// A stack, its guard page, and std's signal stack with its guard page. When the last of them cannot be had, std ends the
+/// process: this limit must never be met.
+const MAPS_PER_THREAD: u64 = 4;
 /// Half of what may run is left to others under the same user or in the same machine.
 const SHARE_OF_THREADS: u64 = 2;
+
+/// What connections cost in threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// One each, and a second one for every other connection: those that are busy at the same time.
+    Tunnels,
+    /// Two each.
+    Rooms,
+}
+
+impl Kind {
+    fn threads_of_two(self) -> u64 {
+        match self {
+            Self::Tunnels => 3,
+            Self::Rooms => 4,
+        }
+    }
+}
+
+/// What may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// Connections at once.
+    pub connections: usize,
+    /// Threads beside the one that each connection has.
+    pub helpers: usize,
+}
 
 /// How many connections fit, and what would run out first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,33 +66,30 @@ pub fn raise_descriptors() -> Option<u64> {
 }
 
 /// Reads the process's limits and works out how many connections they allow. A limit that cannot be read does not count.
-pub fn capacity() -> Capacity {
+pub fn capacity(kind: Kind) -> Capacity {
     let descriptors = getrlimit(Resource::Nofile).current;
     let processes = getrlimit(Resource::Nproc).current;
     let root = rustix::process::geteuid().is_root();
+    let threads = kind.threads_of_two();
+    // Costs are those of two connections.
     from_limits(&[
-        (descriptors, RESERVED_DESCRIPTORS, DESCRIPTORS_PER_CONNECTION, "open files (ulimit -n)"),
+        (descriptors, RESERVED_DESCRIPTORS, DESCRIPTORS_PER_CONNECTION * 2, "open files (ulimit -n)"),
         (
             read_number("/proc/sys/vm/max_map_count"),
             RESERVED_MAPS,
-            MAPS_PER_CONNECTION,
+            MAPS_PER_THREAD * threads,
             "memory maps (vm.max_map_count)",
         ),
         // RLIMIT_NPROC does not bind root.
-        (if root { None } else { processes }, 64, THREADS_PER_CONNECTION * SHARE_OF_THREADS, "processes (ulimit -u)"),
-        (
-            read_number("/proc/sys/kernel/threads-max"),
-            256,
-            THREADS_PER_CONNECTION * SHARE_OF_THREADS,
-            "threads (kernel.threads-max)",
-        ),
-        (cgroup_pids(), 64, THREADS_PER_CONNECTION, "threads (cgroup pids.max)"),
+        (if root { None } else { processes }, 64, threads * SHARE_OF_THREADS, "processes (ulimit -u)"),
+        (read_number("/proc/sys/kernel/threads-max"), 256, threads * SHARE_OF_THREADS, "threads (kernel.threads-max)"),
+        (cgroup_pids(), 64, threads, "threads (cgroup pids.max)"),
     ])
 }
 
-/// How many connections there may be at once: `wanted`, or as many as the limits allow.
-pub fn connections(wanted: Option<usize>) -> usize {
-    let capacity = capacity();
+/// How many connections there may be at once, `wanted` or as many as the limits allow, and how many threads beside theirs.
+pub fn allowance(kind: Kind, wanted: Option<usize>) -> Allowance {
+    let capacity = capacity(kind);
     let wanted = wanted.unwrap_or(capacity.connections);
     if wanted > capacity.connections {
         log::warn!(
@@ -75,16 +98,20 @@ pub fn connections(wanted: Option<usize>) -> usize {
             capacity.limited_by
         );
     }
-    let limit = wanted.min(capacity.connections);
-    log::debug!("at most {limit} connections at once (limited by {})", capacity.limited_by);
-    limit
+    let connections = wanted.min(capacity.connections);
+    let cause = if connections < capacity.connections { "--max_connections" } else { capacity.limited_by };
+    log::info!("at most {connections} connections at once (limited by {cause})");
+    // What connections leave of the threads that were counted for them.
+    let threads = capacity.connections + capacity.connections / 2;
+    Allowance { connections, helpers: (threads - connections).clamp(1, connections) }
 }
 
+/// Of each limit: its value, what of it is reserved, and what two connections cost.
 fn from_limits(limits: &[(Option<u64>, u64, u64, &'static str)]) -> Capacity {
     limits
         .iter()
-        .filter_map(|&(limit, reserved, each, name)| {
-            let connections = limit?.saturating_sub(reserved) / each;
+        .filter_map(|&(limit, reserved, two, name)| {
+            let connections = limit?.saturating_sub(reserved).saturating_mul(2) / two;
             Some(Capacity { connections: usize::try_from(connections).unwrap_or(usize::MAX).max(1), limited_by: name })
         })
         .min_by_key(|capacity| capacity.connections)
@@ -109,7 +136,7 @@ mod tests {
     #[test]
     fn the_scarcest_limit_counts() {
         let capacity =
-            from_limits(&[(Some(64), 24, 2, "files"), (Some(65_530), 1_000, 8, "maps"), (None, 0, 1, "unknown")]);
+            from_limits(&[(Some(64), 24, 4, "files"), (Some(65_530), 1_000, 12, "maps"), (None, 0, 1, "unknown")]);
         assert_eq!(capacity, Capacity { connections: 20, limited_by: "files" });
     }
 
@@ -121,6 +148,17 @@ mod tests {
 
     #[test]
     fn this_machine_has_limits() {
-        assert!(capacity().connections > 1);
+        assert!(capacity(Kind::Tunnels).connections > 1);
+        assert!(capacity(Kind::Rooms).connections <= capacity(Kind::Tunnels).connections);
+    }
+
+    #[test]
+    fn no_thread_is_promised_that_was_not_counted() {
+        let all = capacity(Kind::Tunnels).connections;
+        for wanted in [None, Some(1), Some(all / 2), Some(all), Some(all + 1)] {
+            let Allowance { connections, helpers } = allowance(Kind::Tunnels, wanted);
+            assert!(connections <= all && helpers >= 1);
+            assert!(connections + helpers <= all + all / 2 + 1, "{connections} and {helpers} of {all}");
+        }
     }
 }

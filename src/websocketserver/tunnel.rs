@@ -91,7 +91,7 @@ pub(super) fn serve(server: &Server, websocket: Websocket, way: Way) {
             let names = Names { id, peer, target: backend::show(&target.host, target.port) };
             match backend::connect(&target.host, target.port) {
                 Ok(backend) => {
-                    let tunnel = Arc::new(Tunnel::new(sink, backend, heartbeat));
+                    let tunnel = Arc::new(Tunnel::new(sink, backend, heartbeat, server.helpers.clone()));
                     run(server, &tunnel, &names, &permit, early, ());
                 }
                 Err(reason) => dismiss(&sink, &names, 1011, &reason),
@@ -107,7 +107,8 @@ pub(super) fn serve(server: &Server, websocket: Websocket, way: Way) {
             match waited {
                 Ok((backend, early)) => {
                     let epitaphs = Box::new(claim.epitaphs());
-                    let tunnel = Arc::new(Tunnel::new(sink, backend, heartbeat).with_epitaph(epitaphs));
+                    let tunnel =
+                        Arc::new(Tunnel::new(sink, backend, heartbeat, server.helpers.clone()).with_epitaph(epitaphs));
                     claim.attach(&tunnel);
                     run(server, &tunnel, &names, &permit, early, claim);
                 }

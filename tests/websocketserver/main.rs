@@ -36,6 +36,7 @@ mod slow_launch;
 mod smuggling;
 mod status_view;
 mod stopping;
+mod threads;
 mod tls;
 mod transfer;
 mod upgrade;

@@ -172,6 +172,16 @@ impl<E: Engine> TlsSession<E> {
         self.memory.fill_from(socket)
     }
 
+    /// Nothing comes: gives back what a burst has left allocated.
+    pub(crate) fn shrink(&self) {
+        let mut buffers = self.memory.lock();
+        if buffers.taken == buffers.filled
+            && let Some(buffer) = &mut buffers.incoming
+        {
+            buffer.shrink();
+        }
+    }
+
     /// Encrypts `bytes` and appends all that is to be sent to `wire`.
     pub(crate) fn write(&self, bytes: &[u8], wire: &mut Vec<u8>) -> io::Result<()> {
         let result = self.engine().write(bytes);

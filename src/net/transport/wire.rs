@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{SendFlags, send};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use super::{Progress, Watch};
 
@@ -28,8 +28,29 @@ pub(super) fn look(socket: &TcpStream, wanted: PollFlags, time: Option<Duration>
     Ok(fds.iter().fold(PollFlags::empty(), |found, fd| found | fd.revents()))
 }
 
+/// Waits until one of the `sockets` has some of `wanted`, an end or an error, at most `time`.
+///
+/// # Errors
+/// There is no memory for it.
+pub fn look_at(sockets: [&TcpStream; 2], wanted: PollFlags, time: Duration) -> io::Result<()> {
+    let mut fds = sockets.map(|socket| PollFd::new(socket, wanted));
+    let time = Timespec::try_from(time).ok();
+    retry(|| poll(&mut fds, time.as_ref()).map_err(io::Error::from)).map(drop)
+}
+
+/// Receives what there is without waiting; 0 is the end.
+///
+/// # Errors
+/// `WouldBlock` when there is nothing; anything else is the end of the connection.
+pub fn receive_now(socket: &TcpStream, space: &mut [u8]) -> io::Result<usize> {
+    retry(|| recv(socket, &mut *space, RecvFlags::DONTWAIT).map(|(count, _)| count).map_err(io::Error::from))
+}
+
 /// Sends what the kernel takes without waiting, and answers how much that was.
-pub(in crate::net) fn send_now(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+///
+/// # Errors
+/// The connection is lost.
+pub fn send_now(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     loop {
         match send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
             Ok(sent) => return Ok(sent),

@@ -99,6 +99,17 @@ struct State {
     refusal: Option<io::ErrorKind>,
     up_done: bool,
     down_done: bool,
+    lower: Lower,
+}
+
+/// Whether the lower pump is needed.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Lower {
+    #[default]
+    Needed,
+    /// The upper one could do without it.
+    MayLeave,
+    Left,
 }
 
 impl Ending {
@@ -123,6 +134,35 @@ impl Ending {
     /// reason to end.
     pub(super) fn refusal(&self, time: Duration) -> Option<io::ErrorKind> {
         self.wait_until(time, |state| state.refusal.is_some() || state.reason.is_some()).refusal
+    }
+
+    /// The two pumps start, for the first time or again.
+    pub(super) fn pair(&self) {
+        let mut state = self.lock();
+        (state.up_done, state.down_done, state.lower) = (false, false, Lower::Needed);
+    }
+
+    /// The lower pump may leave from now on.
+    pub(super) fn rest(&self) {
+        self.lock().lower = Lower::MayLeave;
+    }
+
+    /// Asked by the lower pump: whether it leaves. The other one then has the backend to itself.
+    pub(super) fn leave(&self) -> bool {
+        let mut state = self.lock();
+        if state.lower == Lower::MayLeave {
+            state.lower = Lower::Left;
+        }
+        state.lower == Lower::Left
+    }
+
+    /// The lower pump must not leave any more; true when it has.
+    pub(super) fn wake(&self) -> bool {
+        let mut state = self.lock();
+        if state.lower == Lower::MayLeave {
+            state.lower = Lower::Needed;
+        }
+        state.lower == Lower::Left
     }
 
     pub(super) fn done(&self, pump: Pump) {
