@@ -24,7 +24,7 @@ const EACH: u64 = 1_500 * KIB + 13;
 const FLOOD: u64 = 12_000 * KIB + 13;
 /// Socket buffers of the tests' own ends: the less the kernel holds, the sooner a sender is stuck.
 const SOCKET_BUFFER: usize = 64 * 1024;
-/// Nothing passes a stuck reader before each sender has got rid of this.
+/// A sender has begun when it has got rid of this.
 const BEGUN: u64 = 64 * KIB;
 /// KiB for each tunnel. A stuck one has filled one buffer of 256 KiB; there are the stacks of its threads, the small buffer
 /// of the other direction and the allocator's arenas: 320 to 340 were measured. TLS keeps records beside the cleartext:
