@@ -197,5 +197,6 @@ pub(crate) fn stuck_reader(lab: &Lab, variant: &Variant, patience: Duration) -> 
         }
     }
     let after = usage::of(variant)?;
-    Ok(vec![(after.kib - before.kib) / 1024.0, sent as f64 / MIB as f64])
+    // What it has given back since is no growth.
+    Ok(vec![((after.kib - before.kib) / 1024.0).max(0.0), sent as f64 / MIB as f64])
 }

@@ -85,6 +85,9 @@ impl Figure {
             return Some("level".to_owned());
         }
         let ratio = self.ratio(ours, other).filter(|_| mine > 0.0 && theirs > 0.0);
+        if ratio.is_some_and(|ratio| (0.995..1.005).contains(&ratio)) {
+            return Some("1.00 level".to_owned());
+        }
         let more = ratio.map_or(mine > theirs, |ratio| ratio > 1.0);
         let word = if more == (self.better == Better::More) { "ahead" } else { "**behind**" };
         Some(ratio.map_or_else(|| word.to_owned(), |ratio| format!("{ratio:.2} {word}")))
@@ -157,5 +160,7 @@ pub(crate) fn print(columns: &[&str], figures: &[Figure]) {
 
 /// A title without its first figure.
 fn head(title: &str) -> &str {
-    title.split([':', ';']).next().unwrap_or(title)
+    // Names may hold a colon; where they do, a semicolon ends them.
+    let parts = title.split_once(';').or_else(|| title.split_once(':'));
+    parts.map_or(title, |(name, _)| name)
 }
