@@ -7,8 +7,8 @@
 //! | `BERTH_COMPARE_QUICK` | `yes`: one short round |
 //! | `BERTH_BENCH_ONLY` | only rows whose name contains this; also the first free argument |
 //!
-//! Reading order: [`ways`] (who is measured, and how each is configured), [`rows`] (what), [`moving`], [`idle`] and
-//! [`files`] (the measurements), [`table`].
+//! Reading order: [`ways`] (who is measured, and how each is configured), [`rows`] (what), [`run`] (in which turns, for
+//! how long), [`start`], [`idle`], [`moving`], [`opening`] and [`files`] (the measurements), [`table`].
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its results")]
 #![allow(clippy::indexing_slicing, reason = "a panic ends a benchmark, and nothing here comes from outside")]
 #![allow(
@@ -25,7 +25,13 @@ mod idle;
 #[cfg(target_os = "linux")]
 mod moving;
 #[cfg(target_os = "linux")]
+mod opening;
+#[cfg(target_os = "linux")]
 mod rows;
+#[cfg(target_os = "linux")]
+mod run;
+#[cfg(target_os = "linux")]
+mod start;
 #[cfg(target_os = "linux")]
 #[allow(dead_code, reason = "shared with benches/tunnel.rs, which uses the rest")]
 #[path = "../support/mod.rs"]

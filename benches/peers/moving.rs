@@ -1,4 +1,4 @@
-//! Bytes that move: throughput of one and of many tunnels, round trips, new connections.
+//! Bytes that move: throughput of one and of many tunnels, round trips.
 //!
 //! Every measurement is bounded by time, not by bytes, since the slowest way is a hundred times slower than the
 //! fastest. What is counted has arrived; [`crate::support::verify`] has shown before that what arrives is right.
@@ -16,8 +16,8 @@ use crate::support::scenarios::{exchange, payload};
 use crate::support::settings::MIB;
 use crate::usage;
 
-/// Payload of one frame or write.
-const BLOCK: usize = 64 << 10;
+/// Payload of one write, in one frame or in many.
+pub(crate) const BLOCK: usize = 64 << 10;
 /// Both ends read with this much, so that they are not what limits.
 const END_BUFFER: usize = 256 << 10;
 /// Payload of the small message.
@@ -53,18 +53,20 @@ impl Shared {
 struct Load {
     pairs: Vec<(Client, TcpStream)>,
     direction: Direction,
+    /// Payload of a frame on the way up.
+    frame: usize,
 }
 
 impl Load {
-    fn open(lab: &Lab, variant: &Variant, tunnels: usize, direction: Direction) -> io::Result<Self> {
+    fn open(lab: &Lab, variant: &Variant, tunnels: usize, direction: Direction, frame: usize) -> io::Result<Self> {
         let pairs = (0..tunnels).map(|_| lab.pair(variant)).collect::<io::Result<_>>()?;
-        Ok(Self { pairs, direction })
+        Ok(Self { pairs, direction, frame })
     }
 
     /// Runs the load while `work` runs, then cuts all tunnels. `work` gets the count of bytes that have arrived.
     fn during<T>(mut self, work: impl FnOnce(&AtomicU64) -> io::Result<T>) -> io::Result<T> {
         let shared = &Shared::default();
-        let direction = self.direction;
+        let (direction, frame) = (self.direction, self.frame);
         let mut sockets = Vec::new();
         for (client, stream) in &self.pairs {
             sockets.push((client.socket().try_clone()?, stream.try_clone()?));
@@ -73,7 +75,9 @@ impl Load {
             let mut threads = Vec::new();
             for (client, stream) in &mut self.pairs {
                 let (near, far): (Box<Job<'_>>, Box<Job<'_>>) = match direction {
-                    Direction::Up => (Box::new(|| send_up(client, shared)), Box::new(|| take_up(stream, shared))),
+                    Direction::Up => {
+                        (Box::new(move || send_up(client, frame, shared)), Box::new(|| take_up(stream, shared)))
+                    }
                     Direction::Down => (Box::new(|| take_down(client, shared)), Box::new(|| send_down(stream))),
                 };
                 for job in [near, far] {
@@ -97,8 +101,8 @@ impl Load {
 /// What one end of a tunnel does.
 type Job<'a> = dyn FnOnce() -> io::Result<()> + Send + 'a;
 
-fn send_up(client: &mut Client, shared: &Shared) -> io::Result<()> {
-    let block = client.wrapped(&payload(BLOCK), BLOCK)?;
+fn send_up(client: &mut Client, frame: usize, shared: &Shared) -> io::Result<()> {
+    let block = client.wrapped(&payload(BLOCK), frame)?;
     while !shared.over.load(Ordering::Relaxed) {
         client.send(&block)?;
     }
@@ -130,15 +134,16 @@ fn take_down(client: &mut Client, shared: &Shared) -> io::Result<()> {
     Err(io::Error::other("the tunnel ended in the middle of a load"))
 }
 
-/// MiB/s of all tunnels together, and CPU seconds of the proxy per GiB.
+/// MiB/s of payload in all tunnels together, and CPU seconds of the proxy per GiB.
 pub(crate) fn throughput(
     lab: &Lab,
     variant: &Variant,
     tunnels: usize,
     direction: Direction,
+    frame: usize,
     window: Duration,
 ) -> io::Result<Vec<f64>> {
-    Load::open(lab, variant, tunnels, direction)?.during(|arrived| {
+    Load::open(lab, variant, tunnels, direction, frame)?.during(|arrived| {
         // Buffers fill and windows open first.
         thread::sleep(window / 4);
         let (cpu, before, started) = (usage::cpu_only(variant)?.cpu, arrived.load(Ordering::Relaxed), Instant::now());
@@ -158,7 +163,7 @@ pub(crate) fn alone(lab: &Lab, variant: &Variant, window: Duration) -> io::Resul
 
 /// The same while another tunnel of the same proxy is full, upwards, on all cores.
 pub(crate) fn beside_bulk(lab: &Lab, variant: &Variant, window: Duration) -> io::Result<Vec<f64>> {
-    Load::open(lab, variant, 1, Direction::Up)?.during(|_| round_trips(lab, variant, window))
+    Load::open(lab, variant, 1, Direction::Up, BLOCK)?.during(|_| round_trips(lab, variant, window))
 }
 
 fn round_trips(lab: &Lab, variant: &Variant, window: Duration) -> io::Result<Vec<f64>> {
@@ -197,23 +202,4 @@ fn round_trips(lab: &Lab, variant: &Variant, window: Duration) -> io::Result<Vec
     times.sort_unstable();
     let micros = |time: Duration| time.as_secs_f64() * 1e6;
     Ok(vec![micros(times[times.len() / 2]), micros(times[times.len() * 99 / 100])])
-}
-
-/// Connections per second, one after another: connect, handshake, 64 bytes there and back, closed by both ends. One
-/// thread plays both ends, and shares its core with the proxy.
-pub(crate) fn connections(lab: &Lab, variant: &Variant, window: Duration) -> io::Result<Vec<f64>> {
-    let _one_core = OneCore::hold(variant.id())?;
-    let started = Instant::now();
-    let mut count = 0;
-    while started.elapsed() < window {
-        let (mut client, mut stream) = lab.pair(variant)?;
-        let message = client.wrapped(&payload(SMALL), SMALL)?;
-        client.send(&message)?;
-        let mut piece = [0; SMALL];
-        stream.read_exact(&mut piece)?;
-        stream.write_all(&piece)?;
-        client.receive_all(SMALL, &mut [0; 4 * SMALL], |_| ())?;
-        count += 1;
-    }
-    Ok(vec![f64::from(count) / started.elapsed().as_secs_f64()])
 }

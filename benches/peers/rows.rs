@@ -1,107 +1,21 @@
-//! What is measured, in which order, and for how long.
+//! What is measured, and in which order.
 use std::io;
-use std::time::{Duration, Instant};
 
 use crate::files;
 use crate::idle;
 use crate::moving::{self, Direction};
-use crate::support::lab::{Lab, Variant};
+use crate::opening;
+use crate::run::{Pace, Run};
+use crate::start;
+use crate::support::lab::{Lab, Scheme, Variant};
 use crate::support::settings::Settings;
 use crate::support::{relay, report};
 use crate::table::{self, Better, Figure};
 use crate::ways;
 
-/// How thorough a run is.
-struct Pace {
-    rounds: usize,
-    /// How long one measurement of one way takes.
-    window: Duration,
-    /// How long a proxy gets until it stands still.
-    settle: Duration,
-    /// Numbers of tunnels that carry a load.
-    loads: &'static [usize],
-    /// Numbers of tunnels that carry nothing.
-    idle: &'static [usize],
-    /// No new round starts when a row has taken so long.
-    row: Duration,
-    peers: bool,
-}
-
-impl Pace {
-    /// Cargo says `--bench` when it means it; otherwise this only proves that it works.
-    fn read(arguments: &[String]) -> Self {
-        let seconds = Duration::from_secs;
-        let quick = std::env::var("BERTH_COMPARE_QUICK").is_ok_and(|value| value == "yes");
-        let settle = Duration::from_millis(400);
-        let (loads, idle): (&[usize], &[usize]) = (&[1, 8, 64], &[1000, 10_000]);
-        if !arguments.iter().any(|argument| argument == "--bench") {
-            let (window, row) = (Duration::from_millis(20), seconds(1));
-            Self { rounds: 1, window, settle: window, loads: &[2], idle: &[10], row, peers: false }
-        } else if quick {
-            let window = Duration::from_millis(300);
-            Self { rounds: 1, window, settle, loads, idle: &idle[..1], row: seconds(10), peers: true }
-        } else {
-            Self { rounds: 5, window: Duration::from_millis(500), settle, loads, idle, row: seconds(25), peers: true }
-        }
-    }
-}
-
-/// One measurement of one way.
-type Work<'a> = &'a dyn Fn(&Lab, &Variant) -> io::Result<Vec<f64>>;
-
-/// The rows up to now.
-struct Run<'a> {
-    lab: &'a Lab,
-    pace: &'a Pace,
-    only: &'a str,
-    figures: Vec<Figure>,
-}
-
-impl Run<'_> {
-    fn wants(&self, name: &str) -> bool {
-        name.contains(self.only)
-    }
-
-    /// Measures all ways in turn. A way that fails has no value in that round: the others still do.
-    fn row(&mut self, name: &str, figures: Vec<Figure>, rounds: usize, work: Work<'_>) {
-        if !self.wants(name) {
-            return;
-        }
-        eprintln!("{name}");
-        let started = Instant::now();
-        let first = self.figures.len();
-        self.figures.extend(figures);
-        let count = self.lab.variants.len();
-        for round in 0..rounds {
-            for turn in 0..count {
-                // Another one begins each time, so that none always follows the same neighbour.
-                let column = (round + turn) % count;
-                let variant = &self.lab.variants[column];
-                match work(self.lab, variant) {
-                    Ok(values) => self.take(first, column, &values),
-                    Err(error) => eprintln!("  {}: {error}", variant.name),
-                }
-                forget_leftovers(self.lab);
-            }
-            if started.elapsed() > self.pace.row {
-                break;
-            }
-        }
-    }
-
-    fn take(&mut self, first: usize, column: usize, values: &[f64]) {
-        for (figure, value) in self.figures[first..].iter_mut().zip(values) {
-            figure.add(column, *value);
-        }
-    }
-}
-
-/// Connections that a way opened and whose client has given up, so that the next way does not get them.
-fn forget_leftovers(lab: &Lab) {
-    while lab.backend.waiting().is_ok_and(|waiting| waiting) {
-        drop(lab.backend.accept());
-    }
-}
+/// Payload of the large and of the small frames.
+const LARGE: usize = 64 << 10;
+const SMALL: usize = 64;
 
 /// The whole run; or the relay, when this process was started as one.
 pub(crate) fn run() -> io::Result<()> {
@@ -116,39 +30,43 @@ pub(crate) fn run() -> io::Result<()> {
     println!("{}", report::machine());
 
     // Memory is looked at in servers that have carried nothing else, so the other rows get fresh ones.
-    let mut figures = Vec::new();
-    let mut columns: Option<Vec<&'static str>> = None;
+    let mut run = Run::new(&pace, &settings);
     for part in [memory, movement] {
         let lab = ways::lab(&settings, pace.peers)?;
-        let names: Vec<_> = lab.variants.iter().map(|variant| variant.name).collect();
-        if columns.get_or_insert_with(|| names.clone()) != &names {
-            return Err(io::Error::other("a peer worked in one half of the run only"));
-        }
-        let mut run = Run { lab: &lab, pace: &pace, only: &settings.only, figures };
-        part(&mut run);
-        figures = run.figures;
+        run.know(&lab);
+        part(&mut run, &lab);
     }
-    let columns = columns.unwrap_or_default();
-    figures.extend(static_files(&settings, &pace, &columns)?);
-    table::print(&columns, &figures);
+    static_files(&mut run)?;
+    if run.figures.is_empty() {
+        println!("no row contains '{}'", settings.only);
+        return Ok(());
+    }
+    table::print(&run.columns, &run.figures);
     println!("\n{}", report::machine());
     Ok(())
 }
 
-/// Tunnels in which nothing moves, or no longer. The largest number comes last: some do not survive it.
-fn memory(run: &mut Run<'_>) {
+/// Servers in which nothing moves, or no longer. The largest number of tunnels comes last: some do not survive it.
+fn memory(run: &mut Run<'_>, lab: &Lab) {
+    let (settings, settle, rounds) = (run.settings, run.pace.settle, run.pace.rounds);
+    let figures = vec![
+        Figure::new("start: ms until it listens", 1, Better::Less),
+        Figure::new("… resident MiB, idle", 2, Better::Less),
+        Figure::new("… MiB of the program's file", 1, Better::Neither),
+    ];
+    run.row(lab, "start", figures, rounds.min(3), &|lab, variant| start::measure(lab, settings, variant, settle / 4));
+
     let (first, more) = run.pace.idle.split_at(1);
-    idle_tunnels(run, first);
+    idle_tunnels(run, lab, first);
     let figures = vec![
         Figure::new("stuck reader: growth, MiB", 2, Better::Less),
         Figure::new("… MiB that the backend could send", 1, Better::Neither),
     ];
-    let patience = run.pace.settle;
-    run.row("stuck reader", figures, 1, &|lab, variant| idle::stuck_reader(lab, variant, patience));
-    idle_tunnels(run, more);
+    run.row(lab, "stuck reader", figures, 1, &|lab, variant| idle::stuck_reader(lab, variant, settle));
+    idle_tunnels(run, lab, more);
 }
 
-fn idle_tunnels(run: &mut Run<'_>, numbers: &[usize]) {
+fn idle_tunnels(run: &mut Run<'_>, lab: &Lab, numbers: &[usize]) {
     for wanted in numbers {
         let name = format!("{wanted} idle tunnels");
         let figures = vec![
@@ -156,9 +74,14 @@ fn idle_tunnels(run: &mut Run<'_>, numbers: &[usize]) {
             Figure::new("… resident KiB for each", 1, Better::Less),
             Figure::new("… threads for each", 2, Better::Neither),
             Figure::new("… seconds to open them", 2, Better::Neither),
+            Figure::new("… beside them a new tunnel opens in ms; median", 2, Better::Less),
+            Figure::new("… slowest of 50", 1, Better::Less),
+            Figure::new("… beside them one upload has % of its speed", 0, Better::Neither),
         ];
-        let settle = run.pace.settle;
-        run.row(&name, figures, 1, &|lab, variant| idle::tunnels(lab, variant, bearable(variant, *wanted), settle));
+        let (settle, window) = (run.pace.settle, run.pace.window);
+        run.row(lab, &name, figures, 1, &|lab, variant| {
+            idle::tunnels(lab, variant, bearable(variant, *wanted), settle, window)
+        });
     }
 }
 
@@ -175,64 +98,83 @@ fn bearable(variant: &Variant, wanted: usize) -> usize {
     wanted.min(ours).min(theirs)
 }
 
-/// Bytes that move.
-fn movement(run: &mut Run<'_>) {
-    let (rounds, window) = (run.pace.rounds, run.pace.window);
+/// Bytes that move, and connections.
+fn movement(run: &mut Run<'_>, lab: &Lab) {
+    let (rounds, window, loads) = (run.pace.rounds, run.pace.window, run.pace.loads);
+    let bulk = |run: &mut Run<'_>, name: &str, tunnels, direction, frame| {
+        let figures = vec![
+            Figure::new(&format!("{name}; MiB/s"), 0, Better::More),
+            Figure::new("… CPU seconds per GiB", 2, Better::Less),
+        ];
+        run.row(lab, name, figures, rounds, &|lab, variant| {
+            moving::throughput(lab, variant, tunnels, direction, frame, window)
+        });
+    };
     for (direction, word) in [(Direction::Up, "up, 64 KiB frames"), (Direction::Down, "down, 64 KiB writes")] {
-        for tunnels in run.pace.loads {
-            let name = format!("{word}, tunnels: {tunnels}");
-            let figures = vec![
-                Figure::new(&format!("{name}; MiB/s"), 0, Better::More),
-                Figure::new("… CPU seconds per GiB", 2, Better::Less),
-            ];
-            run.row(&name, figures, rounds, &|lab, variant| {
-                moving::throughput(lab, variant, *tunnels, direction, window)
-            });
+        for tunnels in loads {
+            bulk(run, &format!("{word}, tunnels: {tunnels}"), *tunnels, direction, LARGE);
         }
     }
+    bulk(run, "up, 64-byte frames (relay: the payload alone), tunnels: 1", 1, Direction::Up, SMALL);
+
     let latency = |name: &str| {
         let first = Figure::new(&format!("{name}; median, µs"), 1, Better::Less);
         vec![first, Figure::new("… 99th percentile, µs", 1, Better::Less)]
     };
     let name = "round trip of 64 bytes, alone, on one core";
-    run.row(name, latency(name), rounds, &|lab, variant| moving::alone(lab, variant, window));
+    run.row(lab, name, latency(name), rounds, &|lab, variant| moving::alone(lab, variant, window));
     let name = "round trip of 64 bytes beside a bulk upload";
-    run.row(name, latency(name), rounds, &|lab, variant| moving::beside_bulk(lab, variant, window));
+    run.row(lab, name, latency(name), rounds, &|lab, variant| moving::beside_bulk(lab, variant, window));
+    connections(run, lab);
+}
+
+fn connections(run: &mut Run<'_>, lab: &Lab) {
+    let (rounds, window) = (run.pace.rounds, run.pace.window);
     let name = "connections (wss: full handshakes), on one core";
     let figures = vec![Figure::new(&format!("{name}; 1/s"), 0, Better::More)];
-    run.row(name, figures, rounds, &|lab, variant| moving::connections(lab, variant, window));
+    run.row(lab, name, figures, rounds, &|lab, variant| opening::in_turn(lab, variant, window));
+
+    let name = "connections from 8 clients (wss: full handshakes), all cores";
+    let figures = vec![Figure::new(&format!("{name}; 1/s"), 0, Better::More)];
+    run.row(lab, name, figures, rounds, &|lab, variant| opening::at_once(lab, variant, window));
+
+    let name = "connections by a client that resumes TLS sessions, on one core";
+    let figures = vec![
+        Figure::new(&format!("{name}; 1/s"), 0, Better::More),
+        Figure::new("… % of them resumed", 0, Better::Neither),
+        Figure::new("… by the same client with full handshakes; 1/s", 0, Better::More),
+    ];
+    run.row(lab, name, figures, rounds, &|lab, variant| match variant.scheme {
+        Scheme::Wss => opening::resumed(lab, variant, window),
+        _ => Ok(Vec::new()),
+    });
 }
 
 /// Requests per second for a small file.
-fn static_files(settings: &Settings, pace: &Pace, columns: &[&str]) -> io::Result<Vec<Figure>> {
+fn static_files(run: &mut Run<'_>) -> io::Result<()> {
     let name = "static file of 4 KiB, 4 clients";
-    if !name.contains(&settings.only) {
-        return Ok(Vec::new());
-    }
-    eprintln!("{name}");
-    let folder = tempfile::tempdir()?;
-    let servers = files::servers(settings, folder.path(), pace.peers)?;
     let mut figures = vec![
         Figure::new(&format!("{name}, keep-alive; 1/s"), 0, Better::More),
         Figure::new("… a new connection for each; 1/s", 0, Better::More),
     ];
-    for round in 0..pace.rounds {
+    if !run.wants(name, &figures) {
+        return Ok(());
+    }
+    eprintln!("{name}");
+    let folder = tempfile::tempdir()?;
+    let servers = files::servers(run.settings, folder.path(), run.pace.peers)?;
+    for round in 0..run.pace.rounds {
         for (figure, keep_alive) in figures.iter_mut().zip([true, false]) {
             for turn in 0..servers.len() {
                 let server = &servers[(round + turn) % servers.len()];
                 // What was measured before is worth more than this: a failure leaves a gap, no more.
-                let rate = match files::requests(server, keep_alive, pace.window) {
-                    Ok(rate) => rate,
-                    Err(error) => {
-                        eprintln!("  {}: {error}", server.name);
-                        continue;
-                    }
-                };
-                if let Some(column) = columns.iter().position(|column| *column == server.name) {
-                    figure.add(column, rate);
+                match files::requests(server, keep_alive, run.pace.window) {
+                    Ok(rate) => figure.add(server.name, round, rate),
+                    Err(error) => eprintln!("  {}: {error}", server.name),
                 }
             }
         }
     }
-    Ok(figures)
+    run.figures.extend(figures);
+    Ok(())
 }

@@ -10,8 +10,9 @@ use openssl::pkcs12::Pkcs12;
 use openssl::pkey::PKey;
 use openssl::x509::X509;
 
-use crate::support::lab::{Lab, Scheme, Variant};
+use crate::support::lab::{self, Lab, Scheme, Variant};
 use crate::support::process::Process;
+use crate::support::relay;
 use crate::support::settings::Settings;
 use crate::support::verify;
 
@@ -45,6 +46,20 @@ pub(crate) fn lab(settings: &Settings, with_peers: bool) -> io::Result<Lab> {
     }
     lab.variants.retain(|variant| !wrong.contains(&variant.name));
     Ok(lab)
+}
+
+/// One more process of a way.
+pub(crate) fn start(lab: &Lab, settings: &Settings, name: &str) -> io::Result<Process> {
+    match name {
+        YARDSTICK => relay::start(256 << 10, lab.backend.port),
+        "berth ws" => lab::server(&settings.server, lab.backend.port, None),
+        "berth wss" => lab::server(&settings.server, lab.backend.port, Some(lab.files.path())),
+        _ => {
+            let peer = PEERS.iter().find(|(peer, ..)| *peer == name);
+            let started = peer.map_or(Ok(None), |(_, _, start)| start(lab))?;
+            started.ok_or_else(|| io::Error::other("no longer installed"))
+        }
+    }
 }
 
 /// `None` where it is not installed.

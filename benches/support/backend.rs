@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
 /// What stands still for so long is broken. Everything here waits with this limit, so no failure hangs the run.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A listener that every proxy connects to.
 pub(crate) struct Backend {
@@ -25,29 +25,43 @@ impl Backend {
         Ok(Self { listener, port })
     }
 
-    /// Whether a connection is there to be accepted.
-    pub(crate) fn waiting(&self) -> io::Result<bool> {
+    /// Whether a connection is there to be accepted, or comes within so many milliseconds.
+    pub(crate) fn waiting(&self, milliseconds: u32) -> io::Result<bool> {
         let mut listener = [PollFd::new(&self.listener, PollFlags::IN)];
-        Ok(poll(&mut listener, Some(&Timespec::default()))? > 0)
+        let nanoseconds = i64::from(milliseconds % 1000) * 1_000_000;
+        let time = Timespec { tv_sec: i64::from(milliseconds / 1000), tv_nsec: nanoseconds };
+        Ok(poll(&mut listener, Some(&time))? > 0)
+    }
+
+    /// Drops connections that a way opened and whose client has given up, so that the next way does not get them.
+    pub(crate) fn forget_leftovers(&self) {
+        while self.waiting(0).is_ok_and(|waiting| waiting) {
+            drop(self.accept());
+        }
     }
 
     /// The next connection.
     pub(crate) fn accept(&self) -> io::Result<TcpStream> {
         let (stream, _) = self.listener.accept()?;
-        prepared(stream)
+        prepared(stream, PATIENCE)
     }
 }
 
 /// A connection to an address on this machine.
 pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    prepared(TcpStream::connect_timeout(&address, PATIENCE)?)
+    connect_within(address, PATIENCE)
+}
+
+/// A connection on which nothing waits longer than that.
+pub(crate) fn connect_within(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
+    prepared(TcpStream::connect_timeout(&address, patience)?, patience)
 }
 
 /// Small writes leave at once, and nothing waits for ever.
-fn prepared(stream: TcpStream) -> io::Result<TcpStream> {
+fn prepared(stream: TcpStream, patience: Duration) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     Ok(stream)
 }
 

@@ -4,6 +4,7 @@ use std::io::{self, Cursor, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use openssl::ssl::SslStream;
+use rustls::{ClientConnection, StreamOwned};
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
@@ -21,6 +22,8 @@ pub(crate) enum Wire {
     Plain(TcpStream),
     /// TLS, boxed because it is so much larger.
     Tls(Box<SslStream<TcpStream>>),
+    /// TLS by a client that takes sessions up again; see [`super::resume`].
+    Resuming(Box<StreamOwned<ClientConnection, TcpStream>>),
 }
 
 impl Wire {
@@ -28,6 +31,7 @@ impl Wire {
         match self {
             Self::Plain(stream) => stream.read(buffer),
             Self::Tls(stream) => stream.read(buffer),
+            Self::Resuming(stream) => stream.read(buffer),
         }
     }
 
@@ -35,6 +39,7 @@ impl Wire {
         match self {
             Self::Plain(stream) => stream.write_all(bytes),
             Self::Tls(stream) => stream.write_all(bytes),
+            Self::Resuming(stream) => stream.write_all(bytes),
         }
     }
 }
@@ -135,6 +140,7 @@ impl Client {
         match &self.wire {
             Wire::Plain(stream) => stream,
             Wire::Tls(stream) => stream.get_ref(),
+            Wire::Resuming(stream) => stream.get_ref(),
         }
     }
 

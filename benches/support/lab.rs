@@ -1,9 +1,10 @@
 //! The ways from a client to the backend, all open at once for the whole run.
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, TcpStream};
-use std::path::Path;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
 use tempfile::TempDir;
@@ -11,6 +12,7 @@ use tempfile::TempDir;
 use super::backend::{self, Backend};
 use super::client::{Client, Wire};
 use super::process::Process;
+use super::resume::TlsClient;
 use super::settings::Settings;
 use super::{named, relay};
 
@@ -47,6 +49,16 @@ impl Variant {
         self.process.as_ref().map(Process::cpu_seconds).transpose()
     }
 
+    /// A websocket within TLS, by a client of its own, and whether that took up a session it knew.
+    pub(crate) fn connect_by(&self, tls: &TlsClient) -> io::Result<(Client, bool)> {
+        let (wire, resumed) = tls.connect(backend::connect(self.address())?)?;
+        Ok((Client::websocket(wire, self.port)?, resumed))
+    }
+
+    fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
     /// Process id of the proxy.
     pub(crate) fn id(&self) -> Option<u32> {
         self.process.as_ref().map(Process::id)
@@ -81,9 +93,8 @@ impl Lab {
         fs::write(&certificate, made.cert.pem())?;
         fs::write(&key, made.signing_key.serialize_pem())?;
 
-        let ws = server(&settings.server, backend.port, &[], "ws")?;
-        let tls_flags = ["--cert".as_ref(), certificate.as_path(), "--key".as_ref(), key.as_path()];
-        let wss = server(&settings.server, backend.port, &tls_flags, "wss")?;
+        let ws = server(&settings.server, backend.port, None)?;
+        let wss = server(&settings.server, backend.port, Some(files.path()))?;
         let variants = vec![
             direct,
             Variant::through("relay 64 KiB", Scheme::Tcp, relay::start(64 << 10, backend.port)?),
@@ -96,7 +107,20 @@ impl Lab {
 
     /// A client at the near end of a way; the far end waits to be accepted.
     pub(crate) fn connect(&self, variant: &Variant) -> io::Result<Client> {
-        let stream = backend::connect((Ipv4Addr::LOCALHOST, variant.port).into())?;
+        self.client(variant, backend::connect(variant.address())?)
+    }
+
+    /// A client that waits so long at most, now and later.
+    pub(crate) fn connect_within(&self, variant: &Variant, patience: Duration) -> io::Result<Client> {
+        self.client(variant, backend::connect_within(variant.address(), patience)?)
+    }
+
+    /// The certificate of every way that has one.
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.files.path().join("certificate.pem")
+    }
+
+    fn client(&self, variant: &Variant, stream: TcpStream) -> io::Result<Client> {
         match variant.scheme {
             Scheme::Tcp => Ok(Client::raw(stream)),
             Scheme::Ws => Client::websocket(Wire::Plain(stream), variant.port),
@@ -113,13 +137,17 @@ impl Lab {
     }
 }
 
-/// Starts the server of this build. No pings, since nothing but the payload shall move.
-fn server(program: &Path, target: u16, flags: &[&Path], scheme: &str) -> io::Result<Process> {
+/// Starts the server of this build, with the certificate in a folder or without. No pings, since nothing but the payload
+/// shall move.
+pub(crate) fn server(program: &Path, target: u16, certificate: Option<&Path>) -> io::Result<Process> {
     let mut command = Command::new(program);
     command.args(["--bind_address", "127.0.0.1", "--client_hostname", "127.0.0.1"]);
     command.arg("--client_port").arg(target.to_string()).args(["--heartbeat", "0", "--verbose", "1"]);
-    command.args(flags).arg("0");
-    Process::start(&mut command, scheme).map_err(|error| named(&error, "websocketserver"))
+    if let Some(folder) = certificate {
+        command.arg("--cert").arg(folder.join("certificate.pem")).arg("--key").arg(folder.join("key.pem"));
+    }
+    let scheme = if certificate.is_some() { "wss" } else { "ws" };
+    Process::start(command.arg("0"), scheme).map_err(|error| named(&error, "websocketserver"))
 }
 
 /// A TLS client that trusts this one certificate, and reads a record with one call where OpenSSL would use two.

@@ -7,6 +7,7 @@ pub(crate) mod pin;
 pub(crate) mod process;
 pub(crate) mod relay;
 pub(crate) mod report;
+pub(crate) mod resume;
 pub(crate) mod scenarios;
 pub(crate) mod settings;
 pub(crate) mod verify;

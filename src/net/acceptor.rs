@@ -1,21 +1,33 @@
-//! Listening sockets, and the thread per port that accepts.
+//! Listening sockets, and the threads that accept and serve.
+//!
+//! Whoever accepts a connection serves it too, and comes back: a short connection costs neither a new thread nor a hand-over.
+//! Before it serves it makes sure that somebody goes on accepting.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
+
+use rustix::net::sockopt::{self, Timeout};
 
 use super::backend;
 use super::live::{Live, Permit};
 use crate::sys::thread;
 
 mod refusal;
+mod seats;
 
 use refusal::Refusals;
+use seats::{Seat, Seats};
 
 /// Connections that may wait to be accepted. std asks for 128; then a thousand clients at once wait for seconds.
 const BACKLOG: i32 = 4_096;
+/// How long a client may take none of what is written to it, until its connection says otherwise.
+pub const WRITE_PATIENCE: Duration = Duration::from_secs(30);
+/// On Linux an accepted socket has the options of its listener: set once, they cost a connection nothing.
+const ACCEPTED_INHERIT: bool = cfg!(target_os = "linux");
 /// How long to leave the system alone after it could not accept (no descriptors, no memory).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -49,7 +61,7 @@ fn cause(error: &io::Error) -> String {
 
 /// A connection that was let in.
 pub struct Accepted {
-    /// The client's socket, with keepalive and without delay.
+    /// The client's socket, with keepalive, without delay, and with [`WRITE_PATIENCE`].
     pub socket: TcpStream,
     /// The client, an IPv4 one as IPv4 also on an IPv6 socket.
     pub peer: SocketAddr,
@@ -57,18 +69,17 @@ pub struct Accepted {
     pub permit: Permit,
 }
 
-/// A port being accepted on. Dropping it stops accepting and waits for the thread.
+/// A port being accepted on. Dropping it stops accepting and waits until nobody accepts any more.
 pub struct Acceptor {
-    listener: Arc<TcpListener>,
-    thread: Option<JoinHandle<()>>,
+    port: Arc<Port>,
 }
 
 impl Acceptor {
-    /// Starts a thread that accepts, and one more per connection, which runs `serve`. Those for whom there is no room
-    /// are refused with 503 and the headers `extra`.
+    /// Starts a thread that accepts and runs `serve` for what it accepted; more of them come as they are needed. Those for
+    /// whom there is no room are refused with 503 and the headers `extra`.
     ///
     /// # Errors
-    /// No thread can be made.
+    /// No thread can be made, or the listener is of no use.
     pub fn start<F>(
         listener: TcpListener,
         label: &'static str,
@@ -79,50 +90,92 @@ impl Acceptor {
     where
         F: Fn(Accepted) + Send + Sync + 'static,
     {
-        let listener = Arc::new(listener);
+        if ACCEPTED_INHERIT {
+            prepare(listener.as_fd())?;
+        }
         let refusals = Refusals::start(extra.to_vec())?;
-        let port = Port { listener: Arc::clone(&listener), label, live, refusals, refused: 0, serve: Arc::new(serve) };
-        let thread = thread::spawn(&format!("accept {label}"), move || port.run())?;
-        Ok(Self { listener, thread: Some(thread) })
+        let port = Arc::new(Port {
+            listener,
+            label,
+            live,
+            refusals,
+            seats: Arc::default(),
+            refused: AtomicU64::new(0),
+            troubled: AtomicBool::new(false),
+            serve: Box::new(serve),
+        });
+        if let Some(seat) = port.seats.take() {
+            port.follow(seat)?;
+        }
+        Ok(Self { port })
     }
 }
 
 impl Drop for Acceptor {
     fn drop(&mut self) {
-        // On Linux a shutdown makes accept return with EINVAL.
-        let _ = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        // On Linux a shutdown makes every accept return with EINVAL.
+        let _ = rustix::net::shutdown(&self.port.listener, rustix::net::Shutdown::Both);
+        self.port.seats.close();
     }
 }
 
 struct Port {
-    listener: Arc<TcpListener>,
+    listener: TcpListener,
     label: &'static str,
     live: Live,
     refusals: Refusals,
+    /// Who accepts.
+    seats: Arc<Seats>,
     /// Connections for which there was no room, since there was last.
-    refused: u64,
-    serve: Arc<dyn Fn(Accepted) + Send + Sync>,
+    refused: AtomicU64,
+    /// Accepting does not work just now, and the log says so.
+    troubled: AtomicBool,
+    serve: Box<dyn Fn(Accepted) + Send + Sync>,
 }
 
 impl Port {
-    fn run(mut self) {
-        let mut troubled = false;
+    /// Starts one more thread.
+    fn follow(self: &Arc<Self>, seat: Seat) -> io::Result<()> {
+        let port = Arc::clone(self);
+        thread::spawn(&format!("conn {}", self.label), move || port.run(seat)).map(drop)
+    }
+
+    /// Accepts and serves until there are enough others who accept, or no more is to be accepted.
+    fn run(self: &Arc<Self>, mut seat: Seat) {
+        while let Some(accepted) = self.accept() {
+            if let Some(last) = seat.leave()
+                && let Err(error) = self.follow(last)
+            {
+                log::warn!("refused {}: no thread can be made: {error}", accepted.peer);
+                self.refusals.refuse(accepted.socket);
+            } else {
+                let id = accepted.permit.id();
+                thread::contain(format_args!("conn {id}"), || (self.serve)(accepted));
+            }
+            match self.seats.take() {
+                Some(free) => seat = free,
+                None => return,
+            }
+        }
+    }
+
+    /// The next connection that there is room for; `None` when no more is to be accepted.
+    fn accept(&self) -> Option<Accepted> {
         loop {
             match self.listener.accept() {
                 Ok((socket, peer)) => {
-                    if std::mem::take(&mut troubled) {
+                    if self.troubled.load(Ordering::Relaxed) && self.troubled.swap(false, Ordering::Relaxed) {
                         log::warn!("{}: accepting connections again", self.label);
                     }
-                    self.admit(socket, peer);
+                    if let Some(accepted) = self.admit(socket, peer) {
+                        return Some(accepted);
+                    }
                 }
                 Err(error) => match error.kind() {
-                    io::ErrorKind::InvalidInput => return,
+                    io::ErrorKind::InvalidInput => return None,
                     io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
                     _ => {
-                        if !std::mem::replace(&mut troubled, true) {
+                        if !self.troubled.swap(true, Ordering::Relaxed) {
                             log::warn!("{}: cannot accept connections for now: {error}", self.label);
                         }
                         std::thread::sleep(ACCEPT_PAUSE);
@@ -132,35 +185,37 @@ impl Port {
         }
     }
 
-    fn admit(&mut self, socket: TcpStream, peer: SocketAddr) {
+    fn admit(&self, socket: TcpStream, peer: SocketAddr) -> Option<Accepted> {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let Some(permit) = self.live.enter() else {
             // One line for the first of a flood, and one with their number behind the last.
-            if self.refused == 0 {
+            if self.refused.fetch_add(1, Ordering::Relaxed) == 0 {
                 log::warn!("refused {peer}: all {} connections are taken", self.live.count());
             }
-            self.refused += 1;
             self.refusals.refuse(socket);
-            return;
+            return None;
         };
-        match std::mem::take(&mut self.refused) {
-            0 => {}
-            refused => log::warn!("{}: there is room again; {refused} connections were refused", self.label),
-        }
-        if let Err(error) = backend::tune(&socket) {
-            log::debug!("lost {peer} before it was served: {error}");
-            let _ = socket.shutdown(Shutdown::Both);
-            return;
-        }
-        let serve = Arc::clone(&self.serve);
-        let name = format!("conn {}", permit.id());
-        let spare = socket.try_clone();
-        let accepted = Accepted { socket, peer, permit };
-        if let Err(error) = thread::spawn(&name, move || serve(accepted)) {
-            log::warn!("refused {peer}: no thread can be made: {error}");
-            if let Ok(socket) = spare {
-                self.refusals.refuse(socket);
+        if self.refused.load(Ordering::Relaxed) > 0 {
+            match self.refused.swap(0, Ordering::Relaxed) {
+                0 => {}
+                refused => log::warn!("{}: there is room again; {refused} connections were refused", self.label),
             }
         }
+        if !ACCEPTED_INHERIT && let Err(error) = prepare(socket.as_fd()) {
+            log::debug!("lost {peer} before it was served: {error}");
+            let _ = socket.shutdown(Shutdown::Both);
+            return None;
+        }
+        Some(Accepted { socket, peer, permit })
     }
 }
+
+/// Sets what an accepted socket has.
+fn prepare(socket: BorrowedFd<'_>) -> io::Result<()> {
+    backend::tune(socket)?;
+    sockopt::set_socket_timeout(socket, Timeout::Send, Some(WRITE_PATIENCE))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt;
@@ -23,22 +24,52 @@ pub fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
     let addresses = resolve(host, port).map_err(|error| name(error.to_string()))?;
     let mut last = String::from("the name has no address");
     for address in addresses {
-        let Some(rest) = deadline.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero()) else {
+        if deadline <= Instant::now() {
             break;
-        };
-        match TcpStream::connect_timeout(&address, rest) {
-            // A port in the range that clients' ports are taken from may connect to itself while nobody listens.
-            Ok(stream) if stream.local_addr().ok() == stream.peer_addr().ok() => {
-                "connection refused".clone_into(&mut last);
-            }
+        }
+        match connect_by(deadline, address) {
+            Ok(stream) if is_its_own_peer(&stream, address) => "connection refused".clone_into(&mut last),
             Ok(stream) => {
-                tune(&stream).map_err(|error| name(error.to_string()))?;
+                tune(stream.as_fd()).map_err(|error| name(error.to_string()))?;
                 return Ok(stream);
             }
             Err(error) => last = describe(&error),
         }
     }
     Err(name(last))
+}
+
+/// One call that waits, where a socket's write timeout holds for connecting too: that of std is six.
+#[cfg(target_os = "linux")]
+fn connect_by(deadline: Instant, address: SocketAddr) -> io::Result<TcpStream> {
+    use rustix::io::Errno;
+    use rustix::net::sockopt::Timeout;
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    loop {
+        let rest = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+        sockopt::set_socket_timeout(&socket, Timeout::Send, Some(rest))?;
+        match rustix::net::connect(&socket, &address) {
+            Ok(()) => return Ok(socket.into()),
+            // After a signal the connection goes on being made, and the same call waits for it again.
+            Err(Errno::INTR) => {}
+            Err(Errno::INPROGRESS | Errno::ALREADY) => return Err(io::ErrorKind::TimedOut.into()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn connect_by(deadline: Instant, address: SocketAddr) -> io::Result<TcpStream> {
+    let rest = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+    TcpStream::connect_timeout(&address, rest)
+}
+
+/// A port in the range that clients' ports are taken from may connect to itself while nobody listens.
+fn is_its_own_peer(stream: &TcpStream, address: SocketAddr) -> bool {
+    let own = stream.local_addr().ok();
+    own.is_none_or(|own| own.port() == address.port()) && own == stream.peer_addr().ok()
 }
 
 /// Connects to a Unix socket. The answer is a stream socket like any other: all that is done with it here is reading,
@@ -55,12 +86,12 @@ pub fn connect_unix(path: &std::path::Path) -> io::Result<TcpStream> {
 ///
 /// # Errors
 /// The socket is not connected any more.
-pub fn tune(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    sockopt::set_socket_keepalive(stream, true)?;
-    sockopt::set_tcp_keepidle(stream, KEEPALIVE_IDLE)?;
-    sockopt::set_tcp_keepintvl(stream, KEEPALIVE_INTERVAL)?;
-    sockopt::set_tcp_keepcnt(stream, KEEPALIVE_PROBES)?;
+pub fn tune(socket: BorrowedFd<'_>) -> io::Result<()> {
+    sockopt::set_tcp_nodelay(socket, true)?;
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(socket, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(socket, KEEPALIVE_PROBES)?;
     Ok(())
 }
 
@@ -104,6 +135,37 @@ mod tests {
             let stream = connect("localhost", port).unwrap();
             assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
         }
+    }
+
+    /// A listener whose queue is full takes nobody, and says nothing.
+    #[test]
+    fn who_does_not_answer_in_time_is_given_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let _queued = connect("127.0.0.1", address.port()).unwrap();
+        let began = Instant::now();
+        let error = connect_by(began + Duration::from_millis(50), address).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let waited = began.elapsed();
+        assert!(waited >= Duration::from_millis(50) && waited < Duration::from_secs(5), "{waited:?}");
+        assert_eq!(describe(&error), "no answer within 10 s");
+    }
+
+    /// Binding to the port first makes chance certain.
+    #[test]
+    fn a_socket_connected_to_itself_is_found() {
+        use rustix::net::{AddressFamily, SocketType, bind, socket};
+        let itself = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&itself, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let itself = TcpStream::from(itself);
+        let address = itself.local_addr().unwrap();
+        rustix::net::connect(&itself, &address).unwrap();
+        assert!(is_its_own_peer(&itself, address));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let other = connect_by(Instant::now() + CONNECT_TIMEOUT, address).unwrap();
+        assert!(!is_its_own_peer(&other, address));
     }
 
     #[test]

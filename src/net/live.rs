@@ -30,6 +30,8 @@ struct Inner {
 struct State {
     ending: bool,
     count: usize,
+    /// Threads that wait until none is left: waking costs a call also when nobody waits.
+    waiting: usize,
     endables: HashMap<u64, Arc<dyn Endable>>,
 }
 
@@ -87,14 +89,16 @@ impl Live {
     pub fn wait_empty(&self, time: Duration) -> bool {
         let deadline = Instant::now() + time;
         let mut state = self.inner.lock();
+        state.waiting += 1;
         while state.count > 0 {
             let Some(rest) = deadline.checked_duration_since(Instant::now()) else {
-                return false;
+                break;
             };
             let waited = self.inner.left.wait_timeout(state, rest);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        true
+        state.waiting -= 1;
+        state.count == 0
     }
 }
 
@@ -132,11 +136,14 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        // It may hold the last of the socket, whose closing is not to be waited for by all the others.
+        let endable = self.inner.lock().endables.remove(&self.id);
+        drop(endable);
         let mut state = self.inner.lock();
         state.count -= 1;
-        state.endables.remove(&self.id);
-        drop(state);
-        self.inner.left.notify_all();
+        if state.count == 0 && state.waiting > 0 {
+            self.inner.left.notify_all();
+        }
     }
 }
 
@@ -187,5 +194,22 @@ mod tests {
         assert!(!live.wait_empty(Duration::ZERO));
         drop((here, late));
         assert!(live.wait_empty(Duration::ZERO));
+    }
+
+    #[test]
+    fn who_waits_is_woken_by_the_last() {
+        let live = Live::new(2);
+        let (first, second) = (live.enter().unwrap(), live.enter().unwrap());
+        std::thread::scope(|scope| {
+            let waited = scope.spawn(|| live.wait_empty(Duration::from_secs(60)));
+            while live.inner.lock().waiting == 0 {
+                std::thread::yield_now();
+            }
+            drop(first);
+            assert!(!waited.is_finished());
+            let began = Instant::now();
+            drop(second);
+            assert!(waited.join().unwrap() && began.elapsed() < Duration::from_secs(30));
+        });
     }
 }

@@ -3,7 +3,6 @@
 //! The TLS engine reads from and writes to byte vectors under a short lock; the blocking socket calls stay outside it,
 //! so neither thread waits for the other's peer. On Linux the engine is OpenSSL (TLS 1.3), elsewhere native-tls.
 
-mod crew;
 #[cfg(any(not(target_os = "linux"), test))]
 pub(crate) mod native;
 #[cfg(target_os = "linux")]
@@ -22,7 +21,6 @@ pub(crate) use native as engine;
 #[cfg(target_os = "linux")]
 pub(crate) use openssl as engine;
 
-use crew::Crew;
 use engine::Acceptor;
 
 /// The state of a TLS connection on this platform.
@@ -44,7 +42,6 @@ pub struct TlsFiles {
 pub struct TlsSource {
     files: TlsFiles,
     current: RwLock<Arc<Acceptor>>,
-    crew: Crew,
 }
 
 impl TlsSource {
@@ -54,8 +51,7 @@ impl TlsSource {
     /// A sentence that names the file and the fault.
     pub fn load(files: TlsFiles) -> Result<Self, String> {
         let acceptor = read(&files)?;
-        let crew = Crew::start().map_err(|error| format!("no threads can be made for TLS: {error}"))?;
-        Ok(Self { files, current: RwLock::new(Arc::new(acceptor)), crew })
+        Ok(Self { files, current: RwLock::new(Arc::new(acceptor)) })
     }
 
     /// Reads the files again; keeps the certificate in force when they have a fault.
@@ -72,7 +68,7 @@ impl TlsSource {
     /// words of it are left to the first read or write.
     pub(crate) fn handshake(&self, socket: &TcpStream, deadline: Instant) -> io::Result<TlsSession> {
         let acceptor = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
-        TlsSession::handshake(socket, &acceptor, &self.crew, deadline)
+        TlsSession::handshake(socket, &acceptor, deadline)
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`Transport::try_write`], which takes a small frame whole or not at all.
 
 mod outcome;
+mod patience;
 mod wire;
 
 use std::cell::Cell;
@@ -17,7 +18,8 @@ use rustix::event::PollFlags;
 
 use super::tls::{TlsSession, TlsSource};
 pub use outcome::{Offered, Placed, Progress, Watch, no_patience};
-use wire::{at_least_one_tick, look, send_file_plain};
+use patience::Patience;
+use wire::{look, send_file_plain};
 pub use wire::{look_at, receive_now, retry, send_all, send_now, timed_out};
 
 /// Bytes that are encrypted and sent at a time: few lock rounds, yet the reader is not kept from its session for long.
@@ -33,6 +35,7 @@ const LARGEST_IDLE_CARRY: usize = 4 * 1024;
 /// One connection to a client.
 pub struct Transport {
     socket: Arc<TcpStream>,
+    patience: Patience,
     outbox: Mutex<Outbox>,
     tls: Option<TlsSession>,
 }
@@ -49,7 +52,7 @@ struct Outbox {
 impl Transport {
     /// A connection in plain text.
     pub fn plain(socket: impl Into<Arc<TcpStream>>) -> Self {
-        Self { socket: socket.into(), outbox: Mutex::default(), tls: None }
+        Self { socket: socket.into(), patience: Patience::default(), outbox: Mutex::default(), tls: None }
     }
 
     /// Does the TLS handshake as the server, which must be complete at `deadline`.
@@ -59,10 +62,10 @@ impl Transport {
     pub fn tls(socket: impl Into<Arc<TcpStream>>, source: &TlsSource, deadline: Instant) -> io::Result<Self> {
         let socket = socket.into();
         let session = source.handshake(&socket, deadline)?;
-        Ok(Self { socket, outbox: Mutex::default(), tls: Some(session) })
+        Ok(Self { socket, patience: Patience::default(), outbox: Mutex::default(), tls: Some(session) })
     }
 
-    /// The socket beneath, for options and shutdown.
+    /// The socket beneath, for shutdown and options; its timeouts are set here only.
     pub fn socket(&self) -> &TcpStream {
         &self.socket
     }
@@ -355,7 +358,7 @@ impl Transport {
     /// # Errors
     /// The socket is of no use any more.
     pub fn set_read_timeout(&self, time: Option<Duration>) -> io::Result<()> {
-        self.socket.set_read_timeout(time.map(at_least_one_tick))
+        self.patience.set_read(&self.socket, time)
     }
 
     /// Sets how long a write waits without any progress; `None` is for ever.
@@ -363,7 +366,7 @@ impl Transport {
     /// # Errors
     /// The socket is of no use any more.
     pub fn set_write_timeout(&self, time: Option<Duration>) -> io::Result<()> {
-        self.socket.set_write_timeout(time.map(at_least_one_tick))
+        self.patience.set_write(&self.socket, time)
     }
 
     fn lock(&self) -> MutexGuard<'_, Outbox> {

@@ -1,6 +1,7 @@
 //! Named threads with small stacks, whose panics end in the log and not in silence.
 
 use std::any::Any;
+use std::fmt::Display;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
@@ -43,8 +44,8 @@ fn builder(name: &str) -> Builder {
     Builder::new().name(short).stack_size(STACK)
 }
 
-/// A panic is a fault of ours: it is logged and ends this thread's work only. Guards still run.
-fn contain<F: FnOnce()>(name: &str, body: F) {
+/// Runs `body` here. A panic is a fault of ours: it is logged with `name` and ends this work only. Guards still run.
+pub fn contain<F: FnOnce()>(name: impl Display, body: F) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(body)) {
         log::error!("thread {name} failed: {}", message(&*panic));
     }

@@ -52,6 +52,13 @@ impl Door {
         move || if tls { Ws::connect_tls(port) } else { Ws::connect(port) }
     }
 
+    /// Opens websockets that two threads may use, on other threads.
+    pub fn shared_dialer(&self, server: &Server) -> impl Fn() -> Ws + Send + use<> {
+        let (port, tls) = (server.ws_port(), self.0.is_some());
+        let conn = move || if tls { Conn::tls(port) } else { Conn::plain(port) };
+        move || Ws::open(conn().into_shared(), "/").expect("101 Switching Protocols")
+    }
+
     /// A websocket that one thread uses.
     #[track_caller]
     pub fn ws(&self, server: &Server) -> Ws {

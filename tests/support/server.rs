@@ -260,9 +260,20 @@ impl Server {
         (self.threads(), self.descriptors())
     }
 
-    /// Number of threads.
+    /// Number of threads, without those that wait for somebody to accept: of these there are one to four per port.
+    ///
+    /// # Panics
+    /// When the server is no longer there.
     pub fn threads(&self) -> usize {
-        self.status_field("Threads:")
+        let ports = listeners(&self.log()).len();
+        let threads = eventually_some(DEADLINE, || {
+            let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("the server is there");
+            let places = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("wchan")).ok());
+            let (accepting, others): (Vec<_>, Vec<_>) = places.partition(|place| place == "inet_csk_accept");
+            // A thread that was just started, or comes back from a connection, is about to.
+            (accepting.len() >= ports).then_some(others.len())
+        });
+        threads.expect("somebody accepts on each port")
     }
 
     /// Number of open file descriptors.

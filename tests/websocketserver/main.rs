@@ -32,6 +32,7 @@ mod paint;
 mod protocol;
 mod rest;
 mod services;
+mod sixty_four;
 mod slow_launch;
 mod smuggling;
 mod status_view;

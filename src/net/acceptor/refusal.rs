@@ -13,12 +13,13 @@ use crate::net::transport::Transport;
 use crate::sys::thread;
 
 /// Refusals that may wait; more are dropped without a word. Each holds a descriptor that no connection has been promised:
-/// those of two ports must fit into what `sys::limits` reserves.
-const QUEUE: usize = 8;
+/// with the one being refused and those of the [seats](super::seats::SEATS), those of two ports must fit into what
+/// `sys::limits` reserves.
+const QUEUE: usize = 7;
 /// What each step of a refusal may cost the thread that refuses.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// A thread that answers 503, so that the acceptor waits for nobody.
+/// A thread that answers 503, so that who accepts waits for nobody.
 pub(super) struct Refusals {
     queue: Sender<TcpStream>,
 }

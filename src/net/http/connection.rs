@@ -14,7 +14,7 @@ use super::body::Incoming;
 use super::request::{Head, HeadError, HeadReader};
 use super::response::{Context, Response};
 use super::stream::{Outgoing, Streaming};
-use crate::net::acceptor::Accepted;
+use crate::net::acceptor::{Accepted, WRITE_PATIENCE};
 use crate::net::live::{Endable, Permit};
 use crate::net::tls::{TLS_HANDSHAKE, TlsSource};
 use crate::net::transport::{Transport, retry, timed_out};
@@ -27,8 +27,6 @@ const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a connection without a request is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// How long a client may take none of an answer.
-const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 /// How long the rest of a refused request is read and dropped, so that the answer is not lost in a reset.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -128,7 +126,9 @@ impl Endable for Opening {
 pub fn serve(accepted: Accepted, tls: Option<&TlsSource>, service: &dyn Service) {
     let Accepted { socket, peer, permit } = accepted;
     let socket = Arc::new(socket);
-    permit.watch(&Arc::new(Opening(Arc::clone(&socket))));
+    if tls.is_some() {
+        permit.watch(&Arc::new(Opening(Arc::clone(&socket))));
+    }
     let transport = match open(socket, tls) {
         Ok(transport) => Arc::new(transport),
         Err(error) => {
@@ -148,10 +148,10 @@ pub fn serve(accepted: Accepted, tls: Option<&TlsSource>, service: &dyn Service)
 }
 
 fn open(socket: Arc<TcpStream>, tls: Option<&TlsSource>) -> io::Result<Transport> {
-    let deadline = Instant::now() + HANDSHAKE_PATIENCE;
     let Some(tls) = tls else {
         return Ok(Transport::plain(socket));
     };
+    let deadline = Instant::now() + HANDSHAKE_PATIENCE;
     socket.set_read_timeout(Some(HANDSHAKE_PATIENCE))?;
     let mut first = [0];
     let seen = retry(|| recv(&socket, &mut first, RecvFlags::PEEK).map_err(io::Error::from))
@@ -169,16 +169,12 @@ fn silent() -> io::Error {
 
 /// A person who forgot the `s` of https gets a hint, not silence.
 fn answer_plain_on_tls(transport: &Transport, peer: SocketAddr, service: &dyn Service) {
-    let deadline = Instant::now() + HEAD_PATIENCE;
-    let head = HeadReader::default().read(transport, deadline, HEAD_PATIENCE);
+    let head = HeadReader::default().read(transport, HEAD_PATIENCE, HEAD_PATIENCE);
     let host = head.as_ref().ok().and_then(|head| head.header("host")).unwrap_or("this address");
     let text = format!("this port speaks TLS: use https (or wss) with {host}");
     log::debug!("{peer}: plain HTTP on a TLS port");
     service.answered(400);
-    let sent = transport
-        .set_write_timeout(Some(WRITE_PATIENCE))
-        .and_then(|()| Response::error(400, &text).send(transport, Context::unread(service.extra_headers())));
-    if sent.is_ok() {
+    if Response::error(400, &text).send(transport, Context::unread(service.extra_headers())).is_ok() {
         transport.farewell(DRAIN_PATIENCE);
     }
 }
@@ -192,11 +188,14 @@ struct Connection<'a> {
 
 impl Connection<'_> {
     fn run(self) -> io::Result<()> {
-        self.transport.set_write_timeout(Some(WRITE_PATIENCE))?;
+        if self.transport.is_tls() {
+            // The handshake had a deadline.
+            self.transport.set_write_timeout(Some(WRITE_PATIENCE))?;
+        }
         let mut reader = HeadReader::default();
         let mut idle = HEAD_PATIENCE;
         loop {
-            let head = match reader.read(&self.transport, Instant::now() + idle, HEAD_PATIENCE) {
+            let head = match reader.read(&self.transport, idle, HEAD_PATIENCE) {
                 Ok(head) => head,
                 Err(HeadError::Gone(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
                 Err(HeadError::Gone(error)) => return Err(error),
@@ -228,7 +227,8 @@ impl Connection<'_> {
         response.send(&self.transport, Context::of(head, keep_alive, self.service.extra_headers()))?;
         if !body_is_done {
             self.transport.farewell(DRAIN_PATIENCE);
-        } else if !keep_alive {
+        } else if !keep_alive && self.transport.is_tls() {
+            // In plain text closing the socket says it.
             self.transport.finish();
         }
         Ok(keep_alive)

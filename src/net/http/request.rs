@@ -129,12 +129,14 @@ impl HeadReader {
         !self.bytes.is_empty()
     }
 
-    /// Waits until `idle` for the first byte, then for `patience` at most for the rest of the head.
+    /// Waits for `idle` at most for the first byte, then for `patience` at most for the rest of the head.
     ///
     /// # Errors
     /// See [`HeadError`].
-    pub fn read(&mut self, transport: &Transport, idle: Instant, patience: Duration) -> Result<Head, HeadError> {
-        let mut deadline = if self.bytes.is_empty() { idle } else { Instant::now() + patience };
+    pub fn read(&mut self, transport: &Transport, idle: Duration, patience: Duration) -> Result<Head, HeadError> {
+        // The first wait is in whole numbers, so that the timeout in force is the right one already for most requests.
+        let mut wait = if self.bytes.is_empty() { idle } else { patience };
+        let mut deadline = Instant::now() + wait;
         let mut searched = 0;
         loop {
             self.skip_empty_lines();
@@ -149,10 +151,12 @@ impl HeadReader {
             self.check_limits()?;
             searched = self.bytes.len().saturating_sub(3);
             let was_empty = self.bytes.is_empty();
-            self.read_some(transport, deadline)?;
+            self.read_some(transport, wait)?;
+            let now = Instant::now();
             if was_empty {
-                deadline = deadline.min(Instant::now() + patience);
+                deadline = deadline.min(now + patience);
             }
+            wait = deadline.saturating_duration_since(now);
         }
     }
 
@@ -174,12 +178,11 @@ impl HeadReader {
         Ok(())
     }
 
-    fn read_some(&mut self, transport: &Transport, deadline: Instant) -> Result<(), HeadError> {
-        let rest = deadline.saturating_duration_since(Instant::now());
-        if rest.is_zero() {
+    fn read_some(&mut self, transport: &Transport, wait: Duration) -> Result<(), HeadError> {
+        if wait.is_zero() {
             return Err(self.too_late());
         }
-        transport.set_read_timeout(Some(rest))?;
+        transport.set_read_timeout(Some(wait))?;
         // Not on the stack: its pages would stay with the thread for as long as the connection lives.
         let at = self.bytes.len();
         self.bytes.resize(at + PIECE, 0);

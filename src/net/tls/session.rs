@@ -5,7 +5,6 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::crew::Crew;
 use crate::net::buffer::Buffer;
 use crate::net::transport::{no_patience, retry, send_all, send_now, timed_out};
 
@@ -97,9 +96,9 @@ impl Write for Memory {
 }
 
 /// A TLS implementation, working on [`Memory`].
-pub(crate) trait Engine: Sized + Send + 'static {
+pub(crate) trait Engine: Sized {
     /// A certificate with its key, ready for handshakes.
-    type Acceptor: Send + Sync + 'static;
+    type Acceptor;
 
     /// The server's side of one connection.
     fn new(acceptor: &Self::Acceptor, memory: Memory) -> io::Result<Self>;
@@ -120,31 +119,24 @@ pub(crate) struct TlsSession<E> {
 }
 
 impl<E: Engine> TlsSession<E> {
-    /// Does the handshake, which must be complete at `deadline`. `crew` does the arithmetic. What is to be sent at the
-    /// end (session tickets; with TLS 1.2 the last word of the handshake) is left to whoever reads or writes first.
-    pub(crate) fn handshake(
-        socket: &TcpStream,
-        acceptor: &Arc<E::Acceptor>,
-        crew: &Crew,
-        deadline: Instant,
-    ) -> io::Result<Self> {
+    /// Does the handshake, which must be complete at `deadline`. What is to be sent at the end (session tickets; with TLS
+    /// 1.2 the last word of the handshake) is left to whoever reads or writes first.
+    pub(crate) fn handshake(socket: &TcpStream, acceptor: &E::Acceptor, deadline: Instant) -> io::Result<Self> {
         let memory = Memory::default();
-        let mut engine = None;
+        let mut engine = E::new(acceptor, memory.clone())?;
         loop {
             socket.set_read_timeout(Some(remaining(deadline)?))?;
             memory.fill_from(socket)?;
             if memory.lock().end {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed during the TLS handshake"));
             }
-            let (acceptor, spare) = (Arc::clone(acceptor), memory.clone());
-            let (next, done) = crew.run(deadline, move || step::<E>(engine, &acceptor, spare))??;
+            let done = engine.handshake();
             if let Ok(true) = done {
-                return Ok(Self { engine: Mutex::new(next), memory });
+                return Ok(Self { engine: Mutex::new(engine), memory });
             }
             // An alert that says why the handshake failed is sent too.
             memory.send_to(socket, deadline)?;
             done?;
-            engine = Some(next);
         }
     }
 
@@ -213,19 +205,6 @@ impl<E: Engine> TlsSession<E> {
     fn engine(&self) -> MutexGuard<'_, E> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The engine, made by the first step, and how far it came.
-type Step<E> = (E, io::Result<bool>);
-
-/// Takes the handshake as far as the input goes.
-fn step<E: Engine>(engine: Option<E>, acceptor: &E::Acceptor, memory: Memory) -> io::Result<Step<E>> {
-    let mut engine = match engine {
-        Some(engine) => engine,
-        None => E::new(acceptor, memory)?,
-    };
-    let done = engine.handshake();
-    Ok((engine, done))
 }
 
 fn remaining(deadline: Instant) -> io::Result<Duration> {

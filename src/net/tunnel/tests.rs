@@ -5,13 +5,14 @@ use std::net::TcpListener;
 use std::sync::mpsc::{self, RecvTimeoutError};
 
 use super::*;
+use crate::net::backend;
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// Both ends of a TCP connection.
 fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let near = backend::connect("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
     (near, listener.accept().unwrap().0)
 }
 
@@ -32,20 +33,22 @@ fn a_client_that_takes_nothing_cannot_keep_a_tunnel_that_is_closed() {
         backend.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
         let running = Arc::clone(&tunnel);
         let (over, ended) = mpsc::channel();
-        let runner = std::thread::spawn(move || {
-            let summary = running.run(Vec::new(), ());
-            let _ = over.send(());
-            summary
+        let runner = thread::spawn("tunnel", move || {
+            let _ = over.send(running.run(Vec::new(), ()));
         });
-        while backend.write_all(&[0; 1 << 16]).is_ok() {}
+        while backend.write_all(&[0; 1 << 12]).is_ok() {}
         tunnel.close(1000, "released");
         let began = std::time::Instant::now();
         // It is there, and says so; but it reads nothing.
-        while ended.recv_timeout(HEARTBEAT / 4) == Err(RecvTimeoutError::Timeout) {
-            drop((&client).write_all(&PONG));
+        let summary = loop {
+            match ended.recv_timeout(HEARTBEAT / 4) {
+                Err(RecvTimeoutError::Timeout) => drop((&client).write_all(&PONG)),
+                answer => break answer.unwrap(),
+            }
             assert!(began.elapsed() < Duration::from_secs(20), "still there with {helpers} helpers");
-        }
-        let end = runner.join().unwrap().end;
+        };
+        runner.unwrap().join().unwrap();
+        let end = summary.end;
         assert_eq!(end, End::Closed { code: 1000, reason: "released".to_owned() });
     }
 }

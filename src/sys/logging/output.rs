@@ -15,6 +15,12 @@ use crate::sys::thread;
 const QUEUE: usize = 4_096;
 /// Bytes of a line; the rest is cut.
 pub(super) const LONGEST_LINE: usize = 8 * 1024;
+/// How long the writing thread leaves the queue alone after it has written: what comes meanwhile wakes nobody, and leaves
+/// in one write.
+const PAUSE: Duration = Duration::from_millis(5);
+/// Bytes that are written together, unless a single line is longer: as many as a pipe takes whole (`PIPE_BUF`), whoever
+/// else writes to it.
+const BATCH: usize = 4_096;
 /// How long the end of the process waits for a slow output.
 const FLUSH_WAIT: Duration = Duration::from_secs(1);
 
@@ -102,6 +108,20 @@ fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
+/// Lines that are written together.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    lines: u64,
+}
+
+impl Batch {
+    fn add(&mut self, line: &[u8]) {
+        self.bytes.extend_from_slice(line);
+        self.lines += 1;
+    }
+}
+
 struct Output {
     sink: Box<dyn Write + Send>,
     path: Option<PathBuf>,
@@ -111,16 +131,36 @@ struct Output {
 
 impl Output {
     fn run(&mut self, inbox: &Receiver<Message>) {
-        for message in inbox {
-            match message {
-                Message::Line(line) => self.write(&line),
-                Message::Reopen => self.reopen(),
-                Message::Flush(done) => drop(done.send(())),
+        while let Ok(first) = inbox.recv() {
+            let mut batch = Batch::default();
+            for message in std::iter::once(first).chain(inbox.try_iter()) {
+                match message {
+                    Message::Line(line) => {
+                        if batch.bytes.len() + line.len() > BATCH {
+                            self.write(&mut batch);
+                        }
+                        batch.add(&line);
+                    }
+                    Message::Reopen => {
+                        self.write(&mut batch);
+                        self.reopen();
+                    }
+                    Message::Flush(done) => {
+                        self.write(&mut batch);
+                        let _ = done.send(());
+                    }
+                }
             }
+            self.write(&mut batch);
+            std::thread::sleep(PAUSE);
         }
     }
 
-    fn write(&mut self, line: &[u8]) {
+    fn write(&mut self, batch: &mut Batch) {
+        let Batch { bytes, lines } = std::mem::take(batch);
+        if lines == 0 {
+            return;
+        }
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
             let note = (self.note)(&format!("{lost} log lines were lost: the output was full or too slow"));
@@ -128,8 +168,8 @@ impl Output {
                 self.lost.fetch_add(lost, Ordering::Relaxed);
             }
         }
-        if self.put(line).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+        if self.put(&bytes).is_err() {
+            self.lost.fetch_add(lines, Ordering::Relaxed);
         }
     }
 
@@ -147,5 +187,47 @@ impl Output {
                 let _ = self.put(&note);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// Keeps each write by itself.
+    #[derive(Clone, Default)]
+    struct Writes(Arc<Mutex<Vec<String>>>);
+
+    impl Write for Writes {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().push(String::from_utf8_lossy(bytes).into_owned());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_wait_leave_together_and_before_a_flush_is_answered() {
+        let writes = Writes::default();
+        let note: Note = |text| text.as_bytes().to_vec();
+        let mut output = Output { sink: Box::new(writes.clone()), path: None, note, lost: Arc::default() };
+        let (queue, inbox) = bounded(QUEUE);
+        let (done, wait) = bounded(1);
+        let line = |text: &str| queue.send(Message::Line(text.into())).unwrap();
+        line("a\n");
+        line("b\n");
+        queue.send(Message::Flush(done)).unwrap();
+        line("c\n");
+        let long = "d".repeat(BATCH);
+        line(&long);
+        line("e\n");
+        drop(queue);
+        output.run(&inbox);
+        assert!(wait.try_recv().is_ok());
+        assert_eq!(*writes.0.lock().unwrap(), ["a\nb\n", "c\n", &*long, "e\n"]);
     }
 }

@@ -10,7 +10,7 @@ fn identity() -> (Vec<u8>, Vec<u8>) {
 }
 
 /// Handshakes with a client that nobody here wrote, then echoes `size` bytes.
-fn echoes<E: Engine>(acceptor: E::Acceptor, size: usize) {
+fn echoes<E: Engine>(acceptor: &E::Acceptor, size: usize) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let client = std::thread::Builder::new().spawn(move || {
@@ -28,7 +28,7 @@ fn echoes<E: Engine>(acceptor: E::Acceptor, size: usize) {
     });
     let (socket, _) = listener.accept().unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
-    let session = TlsSession::<E>::handshake(&socket, &Arc::new(acceptor), &Crew::start().unwrap(), deadline).unwrap();
+    let session = TlsSession::<E>::handshake(&socket, acceptor, deadline).unwrap();
     let (mut echoed, mut buffer, mut wire) = (0, vec![0; 40_000], Vec::new());
     loop {
         // The handshake's last word, too.
@@ -51,8 +51,8 @@ fn echoes<E: Engine>(acceptor: E::Acceptor, size: usize) {
 #[test]
 fn openssl_and_native_tls_both_carry_bytes() {
     let (cert, key) = identity();
-    echoes::<openssl::Engine>(openssl::acceptor(&cert, &key).ok().unwrap(), 1_000_000);
-    echoes::<native::Engine>(native::acceptor(&cert, &key).ok().unwrap(), 1_000_000);
+    echoes::<openssl::Engine>(&openssl::acceptor(&cert, &key).ok().unwrap(), 1_000_000);
+    echoes::<native::Engine>(&native::acceptor(&cert, &key).ok().unwrap(), 1_000_000);
 }
 
 #[test]
@@ -64,8 +64,7 @@ fn a_silent_client_fails_at_the_deadline() {
         std::net::TcpStream::connect_timeout(&listener.local_addr().unwrap(), Duration::from_secs(10)).unwrap();
     let (socket, _) = listener.accept().unwrap();
     let deadline = Instant::now() + Duration::from_millis(30);
-    let crew = Crew::start().unwrap();
-    let error = TlsSession::<openssl::Engine>::handshake(&socket, &Arc::new(acceptor), &crew, deadline).err().unwrap();
+    let error = TlsSession::<openssl::Engine>::handshake(&socket, &acceptor, deadline).err().unwrap();
     assert!(crate::net::transport::timed_out(&error), "{error}");
 }
 

@@ -33,12 +33,13 @@ fn answer(found: PollFlags, wanted: PollFlags) -> PollFlags {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::backend;
     use std::io::Write;
     use std::net::TcpListener;
 
     fn pair() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let one = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let one = backend::connect("127.0.0.1", listener.local_addr().unwrap().port()).unwrap();
         (one, listener.accept().unwrap().0)
     }
 
