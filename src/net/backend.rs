@@ -30,13 +30,18 @@ pub fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
         match connect_by(deadline, address) {
             Ok(stream) if is_its_own_peer(&stream, address) => "connection refused".clone_into(&mut last),
             Ok(stream) => {
-                tune(stream.as_fd()).map_err(|error| name(error.to_string()))?;
+                tune_for(&stream, address).map_err(|error| name(error.to_string()))?;
                 return Ok(stream);
             }
             Err(error) => last = describe(&error),
         }
     }
     Err(name(last))
+}
+
+/// What is on this host does not vanish without a word: its kernel is ours.
+fn tune_for(stream: &TcpStream, address: SocketAddr) -> io::Result<()> {
+    if address.ip().is_loopback() { stream.set_nodelay(true) } else { tune(stream.as_fd()) }
 }
 
 /// One call that waits, where a socket's write timeout holds for connecting too: that of std is six.
@@ -82,7 +87,7 @@ pub fn connect_unix(path: &std::path::Path) -> io::Result<TcpStream> {
     Ok(TcpStream::from(std::os::fd::OwnedFd::from(stream)))
 }
 
-/// Sets what every TCP socket here has: no delay for small writes, and keepalive.
+/// Sets what a TCP socket to another host has: no delay for small writes, and keepalive.
 ///
 /// # Errors
 /// The socket is not connected any more.

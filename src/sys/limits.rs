@@ -111,7 +111,9 @@ fn from_limits(limits: &[(Option<u64>, u64, u64, &'static str)]) -> Capacity {
     limits
         .iter()
         .filter_map(|&(limit, reserved, two, name)| {
-            let connections = limit?.saturating_sub(reserved).saturating_mul(2) / two;
+            let limit = limit?;
+            let connections = limit.saturating_sub(reserved).saturating_mul(2) / two;
+            log::debug!("{name}: {limit}, enough for {connections} connections");
             Some(Capacity { connections: usize::try_from(connections).unwrap_or(usize::MAX).max(1), limited_by: name })
         })
         .min_by_key(|capacity| capacity.connections)

@@ -119,11 +119,14 @@ impl Tunnel {
     /// The kernel tells a reset once, to whoever asks first, who may be about to write and takes at most `wait` to tell;
     /// the other one reads an end.
     pub(super) fn how_backend_ended(&self, wait: Duration) -> End {
-        let connected = self.backend.peer_addr().is_ok();
-        match self.ending.refusal(if connected { Duration::ZERO } else { wait }) {
-            Some(kind @ io::ErrorKind::ConnectionReset) if !connected => Self::how_backend_broke(&kind.into()),
-            _ => End::BackendClosed,
+        // Alone, nobody else is about to write: what is not known is not so.
+        let lost = |wait| self.ending.refusal(wait) == Some(io::ErrorKind::ConnectionReset);
+        let may_be_lost = !wait.is_zero() || lost(Duration::ZERO);
+        // A socket that was reset has no peer any more.
+        if may_be_lost && self.backend.peer_addr().is_err() && lost(wait) {
+            return Self::how_backend_broke(&io::ErrorKind::ConnectionReset.into());
         }
+        End::BackendClosed
     }
 
     /// The `count` bytes behind the reserve as one frame, its header right before them.

@@ -100,6 +100,8 @@ struct State {
     up_done: bool,
     down_done: bool,
     lower: Lower,
+    /// Threads that wait for a change.
+    waiting: usize,
 }
 
 /// Whether the lower pump is needed.
@@ -126,8 +128,9 @@ impl Ending {
 
     /// The backend took no more of what the upper pump wrote.
     pub(super) fn refused(&self, error: &io::Error) {
-        self.lock().refusal = Some(error.kind());
-        self.changed.notify_all();
+        let mut state = self.lock();
+        state.refusal = Some(error.kind());
+        self.tell(state);
     }
 
     /// How the backend refused to take more, waiting for the upper pump to say it, at most `time` or until there is a
@@ -171,8 +174,16 @@ impl Ending {
             Pump::Up => state.up_done = true,
             Pump::Down => state.down_done = true,
         }
+        self.tell(state);
+    }
+
+    /// Wakes those who wait, if there are any: that is a system call.
+    fn tell(&self, state: MutexGuard<'_, State>) {
+        let waiting = state.waiting;
         drop(state);
-        self.changed.notify_all();
+        if waiting > 0 {
+            self.changed.notify_all();
+        }
     }
 
     /// Waits until `pump` is done, at most `time`; true when it is.
@@ -185,8 +196,12 @@ impl Ending {
     }
 
     fn wait_until(&self, time: Duration, holds: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
-        let waited = self.changed.wait_timeout_while(self.lock(), time, |state| !holds(state));
-        waited.unwrap_or_else(PoisonError::into_inner).0
+        let mut state = self.lock();
+        state.waiting += 1;
+        let waited = self.changed.wait_timeout_while(state, time, |state| !holds(state));
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        state.waiting -= 1;
+        state
     }
 
     /// Marks `pump` as done when dropped. After a panic it also cuts the backend, so that the other pump ends.
