@@ -1,7 +1,7 @@
 //! The two doors to a tunnel, plain and TLS, for tests that must pass through both.
 
 use super::backend::Backend;
-use super::server::Server;
+use super::server::{Builder, Server};
 use super::stream::Conn;
 use super::tls::Certificate;
 use super::ws::Ws;
@@ -36,8 +36,13 @@ impl Door {
 
     /// A server in front of `backend`, with more arguments.
     pub fn server_with(&self, backend: &Backend, args: &[&str]) -> Server {
+        self.builder(backend).args(args).start()
+    }
+
+    /// A server in front of `backend` that is yet to be told more.
+    pub fn builder(&self, backend: &Backend) -> Builder {
         let tls = self.0.as_ref().map_or_else(Vec::new, |certificate| certificate.args().to_vec());
-        Server::builder().args(&backend.args()).args(&tls).args(args).start()
+        Server::builder().args(&backend.args()).args(&tls)
     }
 
     /// A connection.

@@ -67,30 +67,32 @@ fn a_second_thread_comes_with_the_load_and_goes_with_it() {
 
 #[test]
 fn tunnels_for_which_there_is_no_second_thread_carry_everything_as_well() {
-    let backend = Backend::echo();
-    // Six connections, and second threads for half of them.
-    let server = Server::builder().args(&backend.args()).descriptors(32 + 6 * 2).start();
-    let six: Vec<Ws> = (0..6).map(|_| Ws::connect(server.ws_port())).collect();
-    let before = server.threads();
-    let (all_through, waiting) = mpsc::channel::<()>();
-    let threads: Vec<_> = six
-        .into_iter()
-        .zip(1..)
-        .map(|(mut ws, seed)| {
-            let all_through = all_through.clone();
-            spawn("tunnel", move || {
-                through(&mut ws, seed, 8 << 20);
-                drop(all_through);
-                ws
+    Door::each(|door| {
+        let backend = Backend::echo();
+        // Six connections, and second threads for half of them.
+        let server = door.builder(&backend).descriptors(32 + 6 * 2).start();
+        let six: Vec<Ws> = (0..6).map(|_| door.shared_ws(&server)).collect();
+        let before = server.threads();
+        let (all_through, waiting) = mpsc::channel::<()>();
+        let threads: Vec<_> = six
+            .into_iter()
+            .zip(1..)
+            .map(|(mut ws, seed)| {
+                let all_through = all_through.clone();
+                spawn("tunnel", move || {
+                    through(&mut ws, seed, 4 << 20);
+                    drop(all_through);
+                    ws
+                })
             })
-        })
-        .collect();
-    drop(all_through);
-    assert!(waiting.recv().is_err(), "nobody sends anything");
-    assert_eq!(server.threads(), before + 3);
-    for thread in threads {
-        assert_eq!(thread.join().unwrap().close().0, 1000);
-    }
+            .collect();
+        drop(all_through);
+        assert!(waiting.recv().is_err(), "nobody sends anything");
+        assert_eq!(server.threads(), before + 3);
+        for thread in threads {
+            assert_eq!(thread.join().unwrap().close().0, 1000);
+        }
+    });
 }
 
 #[test]

@@ -7,6 +7,9 @@ use super::{Alone, Client};
 use crate::net::tunnel::ending::End;
 use crate::net::tunnel::{BACKEND_LINGER, CLIENT_LINGER, CLOSE_REPLY_WAIT};
 
+/// Reads of the backend, in which nobody else waits for this thread.
+const SCRAPS: usize = 64;
+
 impl Alone<'_> {
     /// The reason stands before the client hears of it: its answer may be quick.
     pub(super) fn backend_is_done(&mut self, end: End) {
@@ -20,7 +23,7 @@ impl Alone<'_> {
     pub(super) fn await_client(&mut self, since: Instant, now: Instant) -> Result<(), End> {
         if self.was_closed() {
             // The backend may be in the middle of a word, and take nothing before that is out.
-            self.tunnel.hear_scraps();
+            (0..SCRAPS).all(|_| self.tunnel.hear_scraps());
         }
         let up = self.tunnel.bytes().0;
         if up != self.seen {
