@@ -20,7 +20,7 @@ use super::tls::{TlsSession, TlsSource};
 pub use outcome::{Offered, Placed, Progress, Watch, no_patience};
 use patience::Patience;
 use wire::{look, send_file_plain};
-pub use wire::{look_at, receive_now, retry, send_all, send_now, timed_out};
+pub use wire::{receive_now, retry, send_all, send_now, timed_out};
 
 /// Bytes that are encrypted and sent at a time: few lock rounds, yet the reader is not kept from its session for long.
 const TLS_CHUNK: usize = 64 * 1024;

@@ -9,6 +9,7 @@ mod down;
 mod ending;
 mod helpers;
 mod up;
+mod watch;
 
 use std::io;
 use std::net::{Shutdown, TcpStream};
@@ -40,6 +41,8 @@ const BACKEND_LINGER: Duration = Duration::from_secs(5);
 const CLIENT_LINGER: Duration = Duration::from_secs(5);
 /// How long the client may take to close TCP after both close frames.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How often a backend that is not listened to any more is asked whether it said something.
+const HEAR_AGAIN: Duration = Duration::from_millis(20);
 /// How often a blocked thread looks around when there is no heartbeat.
 const IDLE_TICK: Duration = Duration::from_secs(15);
 
@@ -228,6 +231,11 @@ impl Tunnel {
 
     fn was_unheard(&self) {
         self.unheard.store(true, Ordering::Relaxed);
+    }
+
+    /// The server ended it.
+    fn was_closed(&self) -> bool {
+        matches!(self.ending.reason(), End::Closed { .. })
     }
 
     fn abort_both(&self) {

@@ -28,16 +28,6 @@ pub(super) fn look(socket: &TcpStream, wanted: PollFlags, time: Option<Duration>
     Ok(fds.iter().fold(PollFlags::empty(), |found, fd| found | fd.revents()))
 }
 
-/// Waits until one of the `sockets` has some of `wanted`, an end or an error, at most `time`.
-///
-/// # Errors
-/// There is no memory for it.
-pub fn look_at(sockets: [&TcpStream; 2], wanted: PollFlags, time: Duration) -> io::Result<()> {
-    let mut fds = sockets.map(|socket| PollFd::new(socket, wanted));
-    let time = Timespec::try_from(time).ok();
-    retry(|| poll(&mut fds, time.as_ref()).map_err(io::Error::from)).map(drop)
-}
-
 /// Receives what there is without waiting; 0 is the end.
 ///
 /// # Errors

@@ -4,7 +4,6 @@
 //! and is not taken yet is held, and that side is not read before it is gone: at most one buffer each way.
 
 mod goodbye;
-mod watch;
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use rustix::event::PollFlags;
 
 use super::ending::End;
 use super::up::Up;
-use super::{CLIENT_LINGER, Tunnel};
+use super::{CLIENT_LINGER, HEAR_AGAIN, Tunnel, watch};
 use crate::net::buffer::Buffer;
 use crate::net::transport::{Offered, receive_now, send_now, timed_out};
 use crate::net::websocket::codec::SERVER_HEADER;
@@ -22,8 +21,6 @@ use crate::net::websocket::codec::SERVER_HEADER;
 const LIVELY: u32 = 16;
 /// Turns further apart than this are not in a row.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How often a backend that is not listened to any more is asked whether it said something.
-const HEAR_AGAIN: Duration = Duration::from_millis(20);
 
 /// What comes after a time alone.
 pub(super) enum Next {
@@ -154,7 +151,7 @@ impl<'a> Alone<'a> {
             self.pay_client();
         }
         let polled = client.contains(PollFlags::IN);
-        if let Some(up) = up.filter(|_| polled || self.more_within && self.to_backend.is_empty()) {
+        if let Some(up) = up.filter(|_| polled || self.has_more_within()) {
             moved |= self.read_client(up, polled)?;
         }
         if backend.contains(PollFlags::IN) {
@@ -185,17 +182,18 @@ impl<'a> Alone<'a> {
     fn patience(&self, reading: bool, until: Option<Instant>) -> Duration {
         let until = until.unwrap_or(self.next_look);
         let rest = until.saturating_duration_since(Instant::now());
-        if reading && self.more_within && self.to_backend.is_empty() {
+        if reading && self.has_more_within() {
             Duration::ZERO
         } else if self.awaiting.is_some() {
-            rest.min(if self.was_closed() { HEAR_AGAIN } else { CLIENT_LINGER })
+            rest.min(if self.tunnel.was_closed() { HEAR_AGAIN } else { CLIENT_LINGER })
         } else {
             rest
         }
     }
 
-    fn was_closed(&self) -> bool {
-        matches!(self.tunnel.ending.reason(), End::Closed { .. })
+    /// Whether there may be something to read that `poll` does not know of, and somebody to take it.
+    fn has_more_within(&self) -> bool {
+        self.more_within && self.to_backend.is_empty()
     }
 
     fn buffer(&mut self) -> Buffer {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use super::ending::{End, Pump};
-use super::{CLIENT_LINGER, Tunnel};
+use super::{CLIENT_LINGER, HEAR_AGAIN, Tunnel};
 use crate::net::buffer::Buffer;
 use crate::net::transport::{Progress, receive_now, retry, timed_out};
 use crate::net::websocket::codec::{SERVER_HEADER, header_before};
@@ -16,8 +16,6 @@ use crate::net::websocket::codec::{SERVER_HEADER, header_before};
 const REFUSAL_WAIT: Duration = Duration::from_millis(200);
 /// Bytes that are read at a time to be dropped.
 const SCRAP: usize = 16 * 1024;
-/// How often a backend that is not listened to any more is asked whether it said something.
-const HEAR_AGAIN: Duration = Duration::from_millis(20);
 
 impl Tunnel {
     /// Runs until the backend ends, then says goodbye to the client and waits for its answer; or until it is not needed.
@@ -65,7 +63,7 @@ impl Tunnel {
     /// After an end from outside the backend may be in the middle of a word, and take nothing before that is out: the
     /// upper pump would wait for it and never see the client's answer. Says when to come back.
     fn hear_out(&self) -> Duration {
-        if !matches!(self.ending.reason(), End::Closed { .. }) {
+        if !self.was_closed() {
             return CLIENT_LINGER;
         }
         if self.hear_scraps() { Duration::ZERO } else { HEAR_AGAIN }

@@ -7,9 +7,9 @@ use std::time::Instant;
 use rustix::event::PollFlags;
 
 use super::ending::{End, Pump};
-use super::{BACKEND_LINGER, CLOSE_REPLY_WAIT, Tunnel};
+use super::{BACKEND_LINGER, CLOSE_REPLY_WAIT, Tunnel, watch};
 use crate::net::buffer::Buffer;
-use crate::net::transport::{Progress, look_at, send_all, timed_out};
+use crate::net::transport::{Progress, send_all, timed_out};
 use crate::net::websocket::codec::{Decoder, MAX_PIECES, Pieces, Signal, Stop};
 use crate::net::websocket::pulse::Pulse;
 
@@ -117,7 +117,7 @@ impl Up<'_> {
         let ending = &self.tunnel.ending;
         ending.rest();
         let sides = [self.tunnel.transport().socket(), &self.tunnel.backend];
-        let _ = look_at(sides, PollFlags::IN, self.tunnel.tick());
+        let _ = watch::sides(sides, [PollFlags::IN; 2], self.tunnel.tick());
         ending.wake()
     }
 

@@ -21,7 +21,7 @@ impl Alone<'_> {
 
     /// What the client sent before it saw our close frame still goes to the backend, as long as it comes.
     pub(super) fn await_client(&mut self, since: Instant, now: Instant) -> Result<(), End> {
-        if self.was_closed() {
+        if self.tunnel.was_closed() {
             // The backend may be in the middle of a word, and take nothing before that is out.
             (0..SCRAPS).all(|_| self.tunnel.hear_scraps());
         }
