@@ -204,22 +204,9 @@ struct Port {
 
 impl Service for Port {
     fn answer(&self, request: &mut Request<'_>) -> Answer {
-        let server = &self.server;
-        let head = request.head;
-        match route::route(self.kind, head, server.config.metrics) {
+        match route::route(self.kind, request.head, self.server.config.metrics) {
             Route::Websocket => self.websocket(request),
-            Route::UpgradeOnly => Response::text(426, "this is a websocket port: connect with ws:// or wss://").into(),
-            Route::Rest(path) => rest::answer(server, request.head, path).into(),
-            Route::EnSight(path) => match &server.ensight {
-                Some(ensight) => ensight.answer(server, request, path),
-                None => reserved(),
-            },
-            Route::Metrics => rest::metrics(server, request.head).into(),
-            Route::Reserved => reserved(),
-            Route::File => match &server.site {
-                Some(site) => site.answer(request.head, rest::has_token(server, request.head)).into(),
-                None => Response::error(404, "no files are served here").into(),
-            },
+            other => self.plain(request, other),
         }
     }
 
@@ -245,6 +232,28 @@ fn reserved() -> Answer {
 }
 
 impl Port {
+    /// Whatever is no websocket. Not inlined, as what that needs on the stack is not to lie above a tunnel.
+    #[inline(never)]
+    fn plain(&self, request: &mut Request<'_>, route: Route) -> Answer {
+        let server = &self.server;
+        match route {
+            Route::Websocket => self.websocket(request),
+            Route::UpgradeOnly => Response::text(426, "this is a websocket port: connect with ws:// or wss://").into(),
+            Route::Rest(path) => rest::answer(server, request.head, path).into(),
+            Route::EnSight(path) => match &server.ensight {
+                Some(ensight) => ensight.answer(server, request, path),
+                None => reserved(),
+            },
+            Route::Metrics => rest::metrics(server, request.head).into(),
+            Route::Reserved => reserved(),
+            Route::File => match &server.site {
+                Some(site) => site.answer(request.head, rest::has_token(server, request.head)).into(),
+                None => Response::error(404, "no files are served here").into(),
+            },
+        }
+    }
+
+    #[inline(never)]
     fn websocket(&self, request: &Request<'_>) -> Answer {
         let handshake = match handshake::check(request.head, Protocols::Binary) {
             Ok(handshake) => handshake,

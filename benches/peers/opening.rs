@@ -10,8 +10,8 @@ use crate::support::client::Client;
 use crate::support::joined;
 use crate::support::lab::{Lab, Variant};
 use crate::support::pin::OneCore;
-use crate::support::resume::TlsClient;
 use crate::support::scenarios::{exchange, payload};
+use crate::support::tls::TlsClient;
 
 /// Payload of the small message.
 const SMALL: usize = 64;
@@ -25,9 +25,8 @@ pub(crate) fn in_turn(lab: &Lab, variant: &Variant, window: Duration) -> io::Res
     Ok(vec![rate(lab, window, || lab.connect(variant))?])
 }
 
-/// The same by a client that takes up sessions it knows: connections per second, how many percent of them were
-/// resumed, and connections per second when it knows none. A client's share differs, so these two are beside each
-/// other, not beside those of another client.
+/// The same by a client that takes up sessions it knows: connections per second, and how many percent of them were
+/// resumed.
 pub(crate) fn resumed(lab: &Lab, variant: &Variant, window: Duration) -> io::Result<Vec<f64>> {
     let _one_core = OneCore::hold(variant.id())?;
     let (mut all, mut known) = (0_u32, 0_u32);
@@ -39,9 +38,7 @@ pub(crate) fn resumed(lab: &Lab, variant: &Variant, window: Duration) -> io::Res
         known += u32::from(resumed);
         Ok(client)
     })?;
-    let tls = TlsClient::new(&lab.certificate(), false)?;
-    let full = rate(lab, window, || variant.connect_by(&tls).map(|(client, _)| client))?;
-    Ok(vec![resuming, f64::from(known) / f64::from(all) * 100.0, full])
+    Ok(vec![resuming, f64::from(known) / f64::from(all) * 100.0])
 }
 
 fn rate(lab: &Lab, window: Duration, mut connect: impl FnMut() -> io::Result<Client>) -> io::Result<f64> {

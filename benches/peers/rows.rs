@@ -142,7 +142,6 @@ fn connections(run: &mut Run<'_>, lab: &Lab) {
     let figures = vec![
         Figure::new(&format!("{name}; 1/s"), 0, Better::More),
         Figure::new("… % of them resumed", 0, Better::Neither),
-        Figure::new("… by the same client with full handshakes; 1/s", 0, Better::More),
     ];
     run.row(lab, name, figures, rounds, &|lab, variant| match variant.scheme {
         Scheme::Wss => opening::resumed(lab, variant, window),

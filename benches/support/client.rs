@@ -3,11 +3,11 @@
 use std::io::{self, Cursor, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use openssl::ssl::SslStream;
-use rustls::{ClientConnection, StreamOwned};
 use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use super::tls::TlsStream;
 
 /// A response head longer than this is none.
 const LONGEST_HEAD: usize = 8192;
@@ -21,9 +21,7 @@ pub(crate) enum Wire {
     /// Plain TCP.
     Plain(TcpStream),
     /// TLS, boxed because it is so much larger.
-    Tls(Box<SslStream<TcpStream>>),
-    /// TLS by a client that takes sessions up again; see [`super::resume`].
-    Resuming(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Tls(Box<TlsStream>),
 }
 
 impl Wire {
@@ -31,7 +29,6 @@ impl Wire {
         match self {
             Self::Plain(stream) => stream.read(buffer),
             Self::Tls(stream) => stream.read(buffer),
-            Self::Resuming(stream) => stream.read(buffer),
         }
     }
 
@@ -39,7 +36,6 @@ impl Wire {
         match self {
             Self::Plain(stream) => stream.write_all(bytes),
             Self::Tls(stream) => stream.write_all(bytes),
-            Self::Resuming(stream) => stream.write_all(bytes),
         }
     }
 }
@@ -139,8 +135,7 @@ impl Client {
     pub(crate) fn socket(&self) -> &TcpStream {
         match &self.wire {
             Wire::Plain(stream) => stream,
-            Wire::Tls(stream) => stream.get_ref(),
-            Wire::Resuming(stream) => stream.get_ref(),
+            Wire::Tls(stream) => stream.socket(),
         }
     }
 

@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
 use tempfile::TempDir;
 
 use super::backend::{self, Backend};
 use super::client::{Client, Wire};
 use super::process::Process;
-use super::resume::TlsClient;
 use super::settings::Settings;
+use super::tls::TlsClient;
 use super::{named, relay};
 
 /// What a client speaks on a way.
@@ -51,8 +50,8 @@ impl Variant {
 
     /// A websocket within TLS, by a client of its own, and whether that took up a session it knew.
     pub(crate) fn connect_by(&self, tls: &TlsClient) -> io::Result<(Client, bool)> {
-        let (wire, resumed) = tls.connect(backend::connect(self.address())?)?;
-        Ok((Client::websocket(wire, self.port)?, resumed))
+        let (stream, resumed) = tls.connect(backend::connect(self.address())?)?;
+        Ok((Client::websocket(Wire::Tls(Box::new(stream)), self.port)?, resumed))
     }
 
     fn address(&self) -> SocketAddr {
@@ -76,7 +75,7 @@ pub(crate) struct Lab {
     pub(crate) variants: Vec<Variant>,
     /// Bytes that a round moves in the rows with large frames.
     pub(crate) bytes: usize,
-    tls: SslConnector,
+    tls: TlsClient,
     /// `certificate.pem` and `key.pem`, as long as a server may want to read them again.
     pub(crate) files: TempDir,
 }
@@ -102,7 +101,7 @@ impl Lab {
             Variant::through("berth ws", Scheme::Ws, ws),
             Variant::through("berth wss", Scheme::Wss, wss),
         ];
-        Ok(Self { backend, variants, bytes: settings.bytes, tls: connector(&certificate)?, files })
+        Ok(Self { backend, variants, bytes: settings.bytes, tls: TlsClient::new(&certificate, false)?, files })
     }
 
     /// A client at the near end of a way; the far end waits to be accepted.
@@ -125,7 +124,7 @@ impl Lab {
             Scheme::Tcp => Ok(Client::raw(stream)),
             Scheme::Ws => Client::websocket(Wire::Plain(stream), variant.port),
             Scheme::Wss => {
-                let stream = self.tls.connect("127.0.0.1", stream).map_err(io::Error::other)?;
+                let (stream, _) = self.tls.connect(stream)?;
                 Client::websocket(Wire::Tls(Box::new(stream)), variant.port)
             }
         }
@@ -148,13 +147,4 @@ pub(crate) fn server(program: &Path, target: u16, certificate: Option<&Path>) ->
     }
     let scheme = if certificate.is_some() { "wss" } else { "ws" };
     Process::start(command.arg("0"), scheme).map_err(|error| named(&error, "websocketserver"))
-}
-
-/// A TLS client that trusts this one certificate, and reads a record with one call where OpenSSL would use two.
-fn connector(certificate: &Path) -> io::Result<SslConnector> {
-    let mut builder = SslConnector::builder(SslMethod::tls_client())?;
-    builder.set_ca_file(certificate)?;
-    builder.set_verify(SslVerifyMode::PEER);
-    builder.set_read_ahead(true);
-    Ok(builder.build())
 }

@@ -7,9 +7,10 @@ pub(crate) mod pin;
 pub(crate) mod process;
 pub(crate) mod relay;
 pub(crate) mod report;
-pub(crate) mod resume;
+
 pub(crate) mod scenarios;
 pub(crate) mod settings;
+pub(crate) mod tls;
 pub(crate) mod verify;
 
 use std::io;

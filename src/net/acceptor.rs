@@ -6,8 +6,8 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::net::sockopt::{self, Timeout};
@@ -69,6 +69,22 @@ pub struct Accepted {
     pub permit: Permit,
 }
 
+/// What is left to do for a connection that became something else than it was at first.
+pub struct Rest {
+    /// Of its [`Permit`].
+    pub id: u64,
+    /// Does it, to the connection's end.
+    pub work: Box<dyn FnOnce() + Send>,
+    /// The stack has been used far below what the rest needs. Its pages would stay with the thread for as long as that lasts.
+    pub deep: bool,
+}
+
+impl Rest {
+    fn run(self) {
+        thread::contain(format_args!("conn {}", self.id), self.work);
+    }
+}
+
 /// A port being accepted on. Dropping it stops accepting and waits until nobody accepts any more.
 pub struct Acceptor {
     port: Arc<Port>,
@@ -88,7 +104,7 @@ impl Acceptor {
         serve: F,
     ) -> io::Result<Self>
     where
-        F: Fn(Accepted) + Send + Sync + 'static,
+        F: Fn(Accepted) -> Option<Rest> + Send + Sync + 'static,
     {
         if ACCEPTED_INHERIT {
             prepare(listener.as_fd())?;
@@ -130,11 +146,12 @@ struct Port {
     refused: AtomicU64,
     /// Accepting does not work just now, and the log says so.
     troubled: AtomicBool,
-    serve: Box<dyn Fn(Accepted) + Send + Sync>,
+    serve: Box<dyn Fn(Accepted) -> Option<Rest> + Send + Sync>,
 }
 
 impl Port {
     /// Starts one more thread.
+    #[inline(never)]
     fn follow(self: &Arc<Self>, seat: Seat) -> io::Result<()> {
         let port = Arc::clone(self);
         thread::spawn(&format!("conn {}", self.label), move || port.run(seat)).map(drop)
@@ -143,14 +160,10 @@ impl Port {
     /// Accepts and serves until there are enough others who accept, or no more is to be accepted.
     fn run(self: &Arc<Self>, mut seat: Seat) {
         while let Some(accepted) = self.accept() {
-            if let Some(last) = seat.leave()
-                && let Err(error) = self.follow(last)
-            {
-                log::warn!("refused {}: no thread can be made: {error}", accepted.peer);
-                self.refusals.refuse(accepted.socket);
-            } else {
-                let id = accepted.permit.id();
-                thread::contain(format_args!("conn {id}"), || (self.serve)(accepted));
+            match self.answer(accepted, seat) {
+                Some(rest) if rest.deep => self.hand_over(rest),
+                Some(rest) => rest.run(),
+                None => {}
             }
             match self.seats.take() {
                 Some(free) => seat = free,
@@ -159,7 +172,40 @@ impl Port {
         }
     }
 
+    /// Accepted: serves it, unless nobody would go on accepting.
+    #[inline(never)]
+    fn answer(self: &Arc<Self>, accepted: Accepted, seat: Seat) -> Option<Rest> {
+        if let Some(last) = seat.leave()
+            && let Err(error) = self.follow(last)
+        {
+            self.turn_away(accepted, &error);
+            return None;
+        }
+        let id = accepted.permit.id();
+        thread::contain(format_args!("conn {id}"), || (self.serve)(accepted)).flatten()
+    }
+
+    #[inline(never)]
+    fn turn_away(&self, accepted: Accepted, error: &io::Error) {
+        log::warn!("refused {}: no thread can be made: {error}", accepted.peer);
+        self.refusals.refuse(accepted.socket);
+    }
+
+    /// Does the rest for a connection on a fresh stack, or here if there is no thread to be had for it.
+    #[inline(never)]
+    fn hand_over(&self, rest: Rest) {
+        // Whoever comes first takes it: a thread that cannot be made would take it along.
+        let shared = Arc::new(Mutex::new(Some(rest)));
+        let take = |shared: &Mutex<Option<Rest>>| shared.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let theirs = Arc::clone(&shared);
+        let body = move || take(&theirs).into_iter().for_each(Rest::run);
+        if thread::spawn(&format!("conn {}", self.label), body).is_err() {
+            take(&shared).into_iter().for_each(Rest::run);
+        }
+    }
+
     /// The next connection that there is room for; `None` when no more is to be accepted.
+    #[inline(never)] // as for the next two: their locals are no part of the frame above a tunnel
     fn accept(&self) -> Option<Accepted> {
         loop {
             match self.listener.accept() {

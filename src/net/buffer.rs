@@ -49,6 +49,17 @@ impl Buffer {
         }
     }
 
+    /// Grows until there is space for `count` bytes. What was in it is lost.
+    pub fn make_room(&mut self, count: usize) {
+        let mut space = self.bytes.len() - self.reserve;
+        if space < count {
+            while space < count {
+                space *= GROWTH;
+            }
+            self.bytes = vec![0; space + self.reserve];
+        }
+    }
+
     /// Whether it has grown.
     pub fn is_large(&self) -> bool {
         self.bytes.len() > SMALL + self.reserve

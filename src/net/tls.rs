@@ -1,12 +1,10 @@
 //! TLS for a connection that two threads share.
 //!
-//! The TLS engine reads from and writes to byte vectors under a short lock; the blocking socket calls stay outside it,
-//! so neither thread waits for the other's peer. On Linux the engine is OpenSSL (TLS 1.3), elsewhere native-tls.
+//! rustls reads from and writes to byte vectors under a short lock; the blocking socket calls stay outside it, so neither
+//! thread waits for the other's peer.
 
-#[cfg(any(not(target_os = "linux"), test))]
-pub(crate) mod native;
-#[cfg(target_os = "linux")]
-pub(crate) mod openssl;
+mod config;
+mod incoming;
 mod session;
 
 use std::fs;
@@ -16,15 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-#[cfg(not(target_os = "linux"))]
-pub(crate) use native as engine;
-#[cfg(target_os = "linux")]
-pub(crate) use openssl as engine;
+use rustls::ServerConfig;
 
-use engine::Acceptor;
-
-/// The state of a TLS connection on this platform.
-pub(crate) type TlsSession = session::TlsSession<engine::Engine>;
+pub(crate) use session::TlsSession;
 
 /// First byte of a TLS client (RFC 8446 section 5.1: record type handshake).
 pub(crate) const TLS_HANDSHAKE: u8 = 0x16;
@@ -41,7 +33,7 @@ pub struct TlsFiles {
 /// The certificate in force, which can be read anew while the server runs.
 pub struct TlsSource {
     files: TlsFiles,
-    current: RwLock<Arc<Acceptor>>,
+    current: RwLock<Arc<ServerConfig>>,
 }
 
 impl TlsSource {
@@ -50,8 +42,8 @@ impl TlsSource {
     /// # Errors
     /// A sentence that names the file and the fault.
     pub fn load(files: TlsFiles) -> Result<Self, String> {
-        let acceptor = read(&files)?;
-        Ok(Self { files, current: RwLock::new(Arc::new(acceptor)) })
+        let config = read(&files)?;
+        Ok(Self { files, current: RwLock::new(Arc::new(config)) })
     }
 
     /// Reads the files again; keeps the certificate in force when they have a fault.
@@ -59,20 +51,20 @@ impl TlsSource {
     /// # Errors
     /// As for [`TlsSource::load`].
     pub fn reload(&self) -> Result<(), String> {
-        let acceptor = Arc::new(read(&self.files)?);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = acceptor;
+        let config = Arc::new(read(&self.files)?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
         Ok(())
     }
 
     /// Does the handshake with the client behind `socket`, which must be complete at `deadline`. The server's last
     /// words of it are left to the first read or write.
-    pub(crate) fn handshake(&self, socket: &TcpStream, deadline: Instant) -> io::Result<TlsSession> {
-        let acceptor = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
-        TlsSession::handshake(socket, &acceptor, deadline)
+    pub(crate) fn handshake(&self, socket: &TcpStream, deadline: Instant) -> io::Result<Box<TlsSession>> {
+        let config = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
+        TlsSession::handshake(socket, config, deadline)
     }
 }
 
-fn read(files: &TlsFiles) -> Result<Acceptor, String> {
+fn read(files: &TlsFiles) -> Result<ServerConfig, String> {
     let cert = read_pem(&files.cert, "certificate")?;
     if !contains(&cert, b"-----BEGIN CERTIFICATE-----") {
         return Err(format!("the certificate file {} holds no PEM certificate", files.cert.display()));
@@ -87,7 +79,7 @@ fn read(files: &TlsFiles) -> Result<Acceptor, String> {
     if !contains(&key, b"PRIVATE KEY-----") {
         return Err(format!("{} holds no PEM private key", key_path.display()));
     }
-    engine::acceptor(&cert, &key).map_err(|fault| fault.describe(&files.cert, key_path))
+    config::server_config(&cert, &key).map_err(|fault| fault.describe(&files.cert, key_path))
 }
 
 fn read_pem(path: &Path, what: &str) -> Result<Vec<u8>, String> {
@@ -99,7 +91,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 }
 
 /// What is wrong with a certificate or its key.
-pub(crate) enum Fault {
+enum Fault {
     /// The certificate's text cannot be used.
     Cert(String),
     /// The key's text cannot be used.

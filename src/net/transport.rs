@@ -37,7 +37,8 @@ pub struct Transport {
     socket: Arc<TcpStream>,
     patience: Patience,
     outbox: Mutex<Outbox>,
-    tls: Option<TlsSession>,
+    /// Boxed: most connections have none, and it is large.
+    tls: Option<Box<TlsSession>>,
 }
 
 /// The state of the sending side.
@@ -193,6 +194,10 @@ impl Transport {
         }
         send_all(&self.socket, &mut [IoSlice::new(&outbox.carry)], watch)?;
         outbox.carry.clear();
+        // A full line goes on with it; who has said a word may be silent from now on.
+        if outbox.carry.capacity() < TLS_CHUNK {
+            outbox.carry = Vec::new();
+        }
         Ok(())
     }
 

@@ -120,6 +120,7 @@ impl Tunnel {
     /// Carries bytes until either side ends. `early` is what the client sent together with its handshake.
     ///
     /// `client_gone` is dropped as soon as the client is, while the backend may still be reading what was sent to it.
+    #[inline(never)] // its locals are not to lie beneath the log's while that says that the tunnel is open
     pub fn run<G: Send>(&self, early: Vec<u8>, client_gone: G) -> Summary {
         std::thread::scope(|scope| {
             let _done = self.ending.done_on_drop(Pump::Up, &self.backend);

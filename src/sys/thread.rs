@@ -19,7 +19,9 @@ where
     F: FnOnce() + Send + 'static,
 {
     let label = name.to_owned();
-    builder(name).spawn(move || contain(&label, body))
+    builder(name).spawn(move || {
+        contain(&label, body);
+    })
 }
 
 /// Runs `body` on a thread that ends before `scope` does.
@@ -35,7 +37,9 @@ where
     F: FnOnce() + Send + 'scope,
 {
     let label = name.to_owned();
-    builder(name).spawn_scoped(scope, move || contain(&label, body))
+    builder(name).spawn_scoped(scope, move || {
+        contain(&label, body);
+    })
 }
 
 fn builder(name: &str) -> Builder {
@@ -45,10 +49,10 @@ fn builder(name: &str) -> Builder {
 }
 
 /// Runs `body` here. A panic is a fault of ours: it is logged with `name` and ends this work only. Guards still run.
-pub fn contain<F: FnOnce()>(name: impl Display, body: F) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(body)) {
-        log::error!("thread {name} failed: {}", message(&*panic));
-    }
+pub fn contain<T>(name: impl Display, body: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(body))
+        .inspect_err(|panic| log::error!("thread {name} failed: {}", message(&**panic)))
+        .ok()
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {

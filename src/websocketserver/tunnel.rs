@@ -2,7 +2,7 @@
 
 mod claimed;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::net::http::origin::{self, Caller};
 use crate::net::http::query;
 use crate::net::http::request::Head;
 use crate::net::live::Permit;
-use crate::net::tunnel::{Summary, Tunnel};
+use crate::net::tunnel::{Epitaph, Summary, Tunnel};
 use crate::net::websocket::sink::{Sink, Unjoined};
 use claimed::{Missed, Waiting};
 
@@ -39,6 +39,7 @@ pub(super) enum Way {
 }
 
 /// Chooses the way: the token decides, the path says nothing.
+#[inline(never)] // off the stack when the client is answered
 pub(super) fn choose(server: &Server, head: &Head) -> Result<Way, Refusal> {
     let config = &server.config;
     let caller = origin::caller(head, &config.allow_origins);
@@ -81,49 +82,82 @@ struct Names {
 }
 
 /// Connects the backend and tunnels until either side ends.
+///
+/// It and what it calls keep their frames small, each for itself: a page of stack that was touched once stays for as long
+/// as the tunnel does, and they decide whether it has two pages or three.
 pub(super) fn serve(server: &Server, websocket: Websocket, way: Way) {
-    let Websocket { sink, early, peer, permit } = websocket;
-    permit.watch(&Arc::new(Unjoined(Arc::clone(&sink))));
-    let id = permit.id();
-    let heartbeat = server.config.heartbeat;
+    permitted(&websocket);
     match way {
-        Way::Fixed(target) => {
-            let names = Names { id, peer, target: backend::show(&target.host, target.port) };
-            match backend::connect(&target.host, target.port) {
-                Ok(backend) => {
-                    let tunnel = Arc::new(Tunnel::new(sink, backend, heartbeat, server.helpers.clone()));
-                    run(server, &tunnel, &names, &permit, early, ());
-                }
-                Err(reason) => dismiss(&sink, &names, 1011, &reason),
-            }
+        Way::Fixed(target) => serve_fixed(server, websocket, &target),
+        Way::Claimed(claim, endpoint) => serve_claimed(server, websocket, claim, endpoint.as_deref()),
+    }
+}
+
+#[inline(never)]
+fn permitted(websocket: &Websocket) {
+    websocket.permit.watch(&Arc::new(Unjoined(Arc::clone(&websocket.sink))));
+}
+
+#[inline(never)]
+fn serve_fixed(server: &Server, websocket: Websocket, target: &Target) {
+    let Websocket { sink, early, peer, permit } = websocket;
+    let names = Names { id: permit.id(), peer, target: backend::show(&target.host, target.port) };
+    match backend::connect(&target.host, target.port) {
+        Ok(backend) => run(server, &join(server, sink, backend, None), &names, &permit, early, ()),
+        Err(reason) => dismiss(&sink, &names, 1011, &reason),
+    }
+}
+
+#[inline(never)]
+fn serve_claimed(server: &Server, websocket: Websocket, claim: Claim, endpoint: Option<&str>) {
+    let Websocket { sink, early, peer, permit } = websocket;
+    let names = Names { id: permit.id(), peer, target: claim.instance().to_owned() };
+    match await_backend(server, &claim, &sink, early, endpoint) {
+        Ok((backend, early)) => {
+            let tunnel = join(server, sink, backend, Some(Box::new(claim.epitaphs())));
+            claim.attach(&tunnel);
+            run(server, &tunnel, &names, &permit, early, claim);
         }
-        Way::Claimed(claim, endpoint) => {
-            let names = Names { id, peer, target: claim.instance().to_owned() };
-            let patience = server.config.services.launch_timeout;
-            let waited = Waiting::new(&claim, &sink, heartbeat).with_early(early).and_then(|mut waiting| {
-                let backend = waiting.connect(endpoint.as_deref(), patience)?;
-                Ok((backend, waiting.into_early()))
-            });
-            match waited {
-                Ok((backend, early)) => {
-                    let epitaphs = Box::new(claim.epitaphs());
-                    let tunnel =
-                        Arc::new(Tunnel::new(sink, backend, heartbeat, server.helpers.clone()).with_epitaph(epitaphs));
-                    claim.attach(&tunnel);
-                    run(server, &tunnel, &names, &permit, early, claim);
-                }
-                Err(Missed::Close(code, reason)) => {
-                    drop(claim);
-                    dismiss(&sink, &names, code, &reason);
-                }
-                Err(Missed::Goodbye) => {
-                    drop(claim);
-                    log::info!("tunnel {id}: {peer} said goodbye before {} was there", names.target);
-                    sink.dismiss(1000, "");
-                }
-                Err(Missed::ClientGone) => log::info!("tunnel {id}: {peer} left before {} was there", names.target),
-            }
+        Err(missed) => {
+            drop(claim);
+            regret(&sink, &names, missed);
         }
+    }
+}
+
+/// Waits for what was launched to be there, and connects it.
+#[inline(never)]
+fn await_backend(
+    server: &Server,
+    claim: &Claim,
+    sink: &Sink,
+    early: Vec<u8>,
+    endpoint: Option<&str>,
+) -> Result<(TcpStream, Vec<u8>), Missed> {
+    let mut waiting = Waiting::new(claim, sink, server.config.heartbeat).with_early(early)?;
+    let backend = waiting.connect(endpoint, server.config.services.launch_timeout)?;
+    Ok((backend, waiting.into_early()))
+}
+
+#[inline(never)]
+fn join(server: &Server, sink: Arc<Sink>, backend: TcpStream, epitaph: Option<Epitaph>) -> Arc<Tunnel> {
+    let tunnel = Tunnel::new(sink, backend, server.config.heartbeat, server.helpers.clone());
+    Arc::new(match epitaph {
+        Some(epitaph) => tunnel.with_epitaph(epitaph),
+        None => tunnel,
+    })
+}
+
+#[inline(never)]
+fn regret(sink: &Sink, names: &Names, missed: Missed) {
+    let Names { id, peer, target } = names;
+    match missed {
+        Missed::Close(code, reason) => dismiss(sink, names, code, &reason),
+        Missed::Goodbye => {
+            log::info!("tunnel {id}: {peer} said goodbye before {target} was there");
+            sink.dismiss(1000, "");
+        }
+        Missed::ClientGone => log::info!("tunnel {id}: {peer} left before {target} was there"),
     }
 }
 
@@ -134,14 +168,21 @@ fn dismiss(sink: &Sink, names: &Names, code: u16, reason: &str) {
 }
 
 /// Tunnels; `client_gone` is given back when the client is gone.
+#[inline(never)]
 fn run<G: Send>(server: &Server, tunnel: &Arc<Tunnel>, names: &Names, permit: &Permit, early: Vec<u8>, client_gone: G) {
     let Names { id, peer, target } = names;
     permit.watch(tunnel);
     log::info!("tunnel {id}: {peer} to {target} opened");
     let _counted = server.metrics.tunnel(*id, tunnel);
     let began = Instant::now();
-    let Summary { up, down, end } = tunnel.run(early, client_gone);
-    let seconds = began.elapsed().as_secs_f64();
+    let summary = tunnel.run(early, client_gone);
+    report(names, &summary, began.elapsed().as_secs_f64());
+}
+
+#[inline(never)]
+fn report(names: &Names, summary: &Summary, seconds: f64) {
+    let Names { id, peer, target } = names;
+    let Summary { up, down, end } = summary;
     let level = if end.is_normal() { log::Level::Info } else { log::Level::Warn };
     log::log!(
         level,

@@ -49,6 +49,24 @@ impl Certificate {
         Self::of(&KeyPair::from_pem(&pem).expect("an RSA key"))
     }
 
+    /// As `openssl req` makes it with `key`, the arguments that say what key is wanted. Of version 1 where it is `old`.
+    ///
+    /// # Panics
+    /// When it cannot be made or written.
+    pub fn made_with(key: &[&str], old: bool) -> Self {
+        let certificate = Self { folder: TempDir::new().expect("a folder for a certificate") };
+        let (cert_file, key_file) = (text(&certificate.cert()), text(&certificate.key()));
+        let request = [&["req", "-nodes", "-subj", "/CN=localhost", "-keyout", &key_file], key].concat();
+        if old {
+            let asked = text(&certificate.cert().with_file_name("request.pem"));
+            openssl(&[&request[..], &["-new", "-out", &asked]].concat());
+            openssl(&["x509", "-req", "-in", &asked, "-signkey", &key_file, "-days", "2", "-out", &cert_file]);
+        } else {
+            openssl(&[&request[..], &["-x509", "-days", "2", "-out", &cert_file]].concat());
+        }
+        certificate
+    }
+
     fn of(key: &KeyPair) -> Self {
         let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
         let params = CertificateParams::new(names).expect("names of a certificate");

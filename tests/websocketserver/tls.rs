@@ -52,6 +52,30 @@ fn keys_of_every_form_are_read() {
     speaks_tls(&start(&certificate.cert(), Some(&with_parameters)));
 }
 
+#[test]
+fn certificates_of_every_kind_and_age_are_shown() {
+    for (key, old) in [
+        (["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp384r1"].as_slice(), false),
+        (&["-newkey", "ed25519"], false),
+        (&["-newkey", "rsa:4096"], false),
+        (&["-newkey", "rsa:2048"], true),
+    ] {
+        let certificate = Certificate::made_with(key, old);
+        let server = start(&certificate.cert(), Some(&certificate.key()));
+        let text = s_client(server.ws_port(), &["-ign_eof"]);
+        assert!(text.contains("HTTP/1.1 426"), "{key:?}: {text}");
+        assert_eq!(shown(server.ws_port()), pem(&certificate), "{key:?}");
+    }
+}
+
+#[test]
+fn a_key_of_a_kind_that_is_not_supported_is_told_with_those_that_are() {
+    for key in [["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp521r1"].as_slice(), &["-newkey", "rsa:1024"]] {
+        let certificate = Certificate::made_with(key, false);
+        fails(&certificate.cert(), Some(&certificate.key()), &certificate.key(), "RSA of 2048 to 4096 bits, ECDSA");
+    }
+}
+
 /// The server ends at start with code 1, and its message names `file` and says one of `words`.
 #[track_caller]
 fn fails(cert: &Path, key: Option<&Path>, file: &Path, words: &str) {
@@ -114,7 +138,7 @@ fn tls_1_3_and_1_2_are_spoken_and_older_versions_refused() {
     for flag in ["-tls1_1", "-tls1"] {
         // At its lowest security level the client would agree to it.
         let text = s_client(server.ws_port(), &[flag, "-cipher", "ALL:@SECLEVEL=0", "-ign_eof"]);
-        assert!(text.contains("protocol version") && !text.contains("HTTP/1.1"), "{text}");
+        assert!(text.contains("SSL alert number") && !text.contains("HTTP/1.1"), "{text}");
     }
     speaks_tls(&server);
 }

@@ -7,6 +7,17 @@ use super::*;
 
 /// An acceptor on a free port, whose connections are served by `serve`.
 fn start(live: &Live, serve: impl Fn(Accepted) + Send + Sync + 'static) -> (Acceptor, SocketAddr) {
+    start_with_rest(live, move |accepted| {
+        serve(accepted);
+        None
+    })
+}
+
+/// The same, with a rest to be done.
+fn start_with_rest(
+    live: &Live,
+    serve: impl Fn(Accepted) -> Option<Rest> + Send + Sync + 'static,
+) -> (Acceptor, SocketAddr) {
     let listener = bind(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), 0).unwrap();
     let address = listener.local_addr().unwrap();
     (Acceptor::start(listener, "test", live.clone(), &[], serve).unwrap(), address)
@@ -112,4 +123,24 @@ fn who_finds_no_room_is_refused_and_counted_until_there_is_room() {
     assert!(live.wait_empty(Duration::from_secs(60)));
     connect(address).read_exact(&mut [0]).unwrap();
     assert_eq!(acceptor.port.refused.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn the_rest_is_done_on_a_fresh_stack_where_the_used_one_is_deep() {
+    for deep in [true, false] {
+        let (acceptor, address) = start_with_rest(&Live::new(9), move |mut accepted| {
+            let served = std::thread::current().id();
+            let id = accepted.permit.id();
+            let work = Box::new(move || {
+                let elsewhere = std::thread::current().id() != served;
+                accepted.socket.write_all(format!("{elsewhere}").as_bytes()).unwrap();
+            });
+            Some(Rest { id, work, deep })
+        });
+        // The thread that was handed over from goes on accepting.
+        for _ in 0..3 {
+            assert_eq!(rest(connect(address)), deep.to_string());
+        }
+        drop(acceptor);
+    }
 }

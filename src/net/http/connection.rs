@@ -14,7 +14,7 @@ use super::body::Incoming;
 use super::request::{Head, HeadError, HeadReader};
 use super::response::{Context, Response};
 use super::stream::{Outgoing, Streaming};
-use crate::net::acceptor::{Accepted, WRITE_PATIENCE};
+use crate::net::acceptor::{Accepted, Rest, WRITE_PATIENCE};
 use crate::net::live::{Endable, Permit};
 use crate::net::tls::{TLS_HANDSHAKE, TlsSource};
 use crate::net::transport::{Transport, retry, timed_out};
@@ -46,8 +46,8 @@ pub enum Answer {
     Respond(Response),
     /// An answer whose body the closure sends bit by bit on this thread. The connection ends with it.
     Stream(Response, Box<dyn FnOnce(&Outgoing)>),
-    /// The connection becomes a websocket, which the closure serves on this thread.
-    Websocket(Handshake, Box<dyn FnOnce(Websocket)>),
+    /// The connection becomes a websocket, which the closure serves.
+    Websocket(Handshake, Box<dyn FnOnce(Websocket) + Send>),
 }
 
 impl Answer {
@@ -122,34 +122,35 @@ impl Endable for Opening {
     }
 }
 
-/// Serves one connection to its end.
-pub fn serve(accepted: Accepted, tls: Option<&TlsSource>, service: &dyn Service) {
+/// Serves one connection to its end, or until it is a websocket: then the rest is the answer.
+pub fn serve(accepted: Accepted, tls: Option<&TlsSource>, service: &dyn Service) -> Option<Rest> {
     let Accepted { socket, peer, permit } = accepted;
     let socket = Arc::new(socket);
     if tls.is_some() {
         permit.watch(&Arc::new(Opening(Arc::clone(&socket))));
     }
     let transport = match open(socket, tls) {
-        Ok(transport) => Arc::new(transport),
+        Ok(transport) => transport,
         Err(error) => {
             log::debug!("{peer}: {error}");
-            return;
+            return None;
         }
     };
     if tls.is_some() && !transport.is_tls() {
         answer_plain_on_tls(&transport, peer, service);
-        return;
+        return None;
     }
     permit.watch(&Arc::new(Http(Arc::clone(&transport))));
-    let connection = Connection { transport, peer, permit, service };
-    if let Err(error) = connection.run() {
+    Connection { transport, peer, permit, service }.run().unwrap_or_else(|error| {
         log::debug!("{peer}: {error}");
-    }
+        None
+    })
 }
 
-fn open(socket: Arc<TcpStream>, tls: Option<&TlsSource>) -> io::Result<Transport> {
+#[inline(never)]
+fn open(socket: Arc<TcpStream>, tls: Option<&TlsSource>) -> io::Result<Arc<Transport>> {
     let Some(tls) = tls else {
-        return Ok(Transport::plain(socket));
+        return Ok(Arc::new(Transport::plain(socket)));
     };
     let deadline = Instant::now() + HANDSHAKE_PATIENCE;
     socket.set_read_timeout(Some(HANDSHAKE_PATIENCE))?;
@@ -157,9 +158,10 @@ fn open(socket: Arc<TcpStream>, tls: Option<&TlsSource>) -> io::Result<Transport
     let seen = retry(|| recv(&socket, &mut first, RecvFlags::PEEK).map_err(io::Error::from))
         .map_err(|error| if timed_out(&error) { silent() } else { error })?;
     if seen.1 > 0 && first != [TLS_HANDSHAKE] {
-        return Ok(Transport::plain(socket));
+        return Ok(Arc::new(Transport::plain(socket)));
     }
     Transport::tls(socket, tls, deadline)
+        .map(Arc::new)
         .map_err(|error| io::Error::other(format!("the TLS handshake failed: {error}")))
 }
 
@@ -187,7 +189,7 @@ struct Connection<'a> {
 }
 
 impl Connection<'_> {
-    fn run(self) -> io::Result<()> {
+    fn run(self) -> io::Result<Option<Rest>> {
         if self.transport.is_tls() {
             // The handshake had a deadline.
             self.transport.set_write_timeout(Some(WRITE_PATIENCE))?;
@@ -197,9 +199,9 @@ impl Connection<'_> {
         loop {
             let head = match reader.read(&self.transport, idle, HEAD_PATIENCE) {
                 Ok(head) => head,
-                Err(HeadError::Gone(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+                Err(HeadError::Gone(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
                 Err(HeadError::Gone(error)) => return Err(error),
-                Err(HeadError::Refused(status, sentence)) => return self.refuse(status, sentence),
+                Err(HeadError::Refused(status, sentence)) => return self.refuse(status, sentence).map(|()| None),
             };
             let body = Incoming::new(&head, &self.transport, reader.rest());
             let mut request = Request { head: &head, body, peer: self.peer };
@@ -208,17 +210,23 @@ impl Connection<'_> {
             match answer {
                 Answer::Respond(response) => {
                     if !self.respond(&head, body_is_done, response)? {
-                        return Ok(());
+                        return Ok(None);
                     }
                 }
-                Answer::Stream(response, run) => return self.stream(&head, response, run),
-                Answer::Websocket(handshake, run) => return self.upgrade(&head, &handshake, reader, run),
+                Answer::Stream(response, run) => return self.stream(&head, response, run).map(|()| None),
+                Answer::Websocket(handshake, run) => {
+                    self.agree(&head, &handshake)?;
+                    return Ok(Some(self.rest(reader, run)));
+                }
             }
             idle = KEEP_ALIVE;
         }
     }
 
+    // Not inlined: what each of these needs on the stack is no part of the others' depth, nor of a tunnel's beneath.
+
     /// Answers; true when the connection stays open. A body that nobody read ends it.
+    #[inline(never)]
     fn respond(&self, head: &Head, body_is_done: bool, response: Response) -> io::Result<bool> {
         let keep_alive = !response.is_last() && head.wants_keep_alive() && body_is_done && !self.permit.is_ending();
         let path = self.service.shown(head);
@@ -234,6 +242,7 @@ impl Connection<'_> {
         Ok(keep_alive)
     }
 
+    #[inline(never)]
     fn refuse(&self, status: u16, sentence: &str) -> io::Result<()> {
         log::debug!("{}: refused with {status}: {sentence}", self.peer);
         self.service.answered(status);
@@ -243,6 +252,7 @@ impl Connection<'_> {
     }
 
     /// A body without a length, which ends with the connection (RFC 9112 section 6.3): HTTP/1.0 reads it too.
+    #[inline(never)]
     fn stream(self, head: &Head, response: Response, run: Box<dyn FnOnce(&Outgoing)>) -> io::Result<()> {
         let path = self.service.shown(head);
         log::debug!("{} {} {path} -> {} (a stream)", self.peer, head.method, response.status);
@@ -258,18 +268,17 @@ impl Connection<'_> {
         Ok(())
     }
 
-    fn upgrade(
-        self,
-        head: &Head,
-        handshake: &Handshake,
-        reader: HeadReader,
-        run: Box<dyn FnOnce(Websocket)>,
-    ) -> io::Result<()> {
-        let context = Context::of(head, true, self.service.extra_headers());
+    #[inline(never)]
+    fn agree(&self, head: &Head, handshake: &Handshake) -> io::Result<()> {
         self.service.answered(101);
-        handshake.accept().send(&self.transport, context)?;
+        handshake.accept().send(&self.transport, Context::of(head, true, self.service.extra_headers()))
+    }
+
+    #[inline(never)]
+    fn rest(self, reader: HeadReader, run: Box<dyn FnOnce(Websocket) + Send>) -> Rest {
+        let deep = self.transport.is_tls();
         let sink = Arc::new(Sink::new(self.transport));
-        run(Websocket { sink, early: reader.into_rest(), peer: self.peer, permit: self.permit });
-        Ok(())
+        let websocket = Websocket { sink, early: reader.into_rest(), peer: self.peer, permit: self.permit };
+        Rest { id: websocket.permit.id(), work: Box::new(move || run(websocket)), deep }
     }
 }

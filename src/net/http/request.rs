@@ -133,7 +133,7 @@ impl HeadReader {
     ///
     /// # Errors
     /// See [`HeadError`].
-    pub fn read(&mut self, transport: &Transport, idle: Duration, patience: Duration) -> Result<Head, HeadError> {
+    pub fn read(&mut self, transport: &Transport, idle: Duration, patience: Duration) -> Result<Box<Head>, HeadError> {
         // The first wait is in whole numbers, so that the timeout in force is the right one already for most requests.
         let mut wait = if self.bytes.is_empty() { idle } else { patience };
         let mut deadline = Instant::now() + wait;
@@ -219,9 +219,12 @@ fn find_end(bytes: &[u8], searched: usize) -> Option<usize> {
 
 type Refused = (u16, &'static str);
 
-fn parse(bytes: &[u8]) -> Result<Head, Refused> {
+/// Boxed: it would be on the stack three times, and pages of that stay.
+#[inline(never)]
+fn parse(bytes: &[u8]) -> Result<Box<Head>, Refused> {
     check_bytes(bytes)?;
-    let mut space = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    // Not on the stack, as above.
+    let mut space = vec![httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut space);
     match request.parse(bytes) {
         Ok(httparse::Status::Complete(_)) => {}
@@ -238,14 +241,14 @@ fn parse(bytes: &[u8]) -> Result<Head, Refused> {
         .map(|header| (header.name.to_owned(), String::from_utf8_lossy(header.value).into_owned()))
         .collect();
     let (path, query) = split_target(target)?;
-    let mut head = Head {
+    let mut head = Box::new(Head {
         method: request.method.unwrap_or_default().to_owned(),
         path,
         query,
         minor_version: request.version.unwrap_or_default(),
         body: BodyLength::Known(0),
         headers,
-    };
+    });
     check_host(&head)?;
     head.body = body_length(&head)?;
     Ok(head)
@@ -334,7 +337,7 @@ fn body_length(head: &Head) -> Result<BodyLength, Refused> {
 /// A head as a test writes it.
 #[cfg(test)]
 pub(crate) fn head_for_test(text: &str) -> Head {
-    parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error:?}"))
+    *parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error:?}"))
 }
 
 #[cfg(test)]

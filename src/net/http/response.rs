@@ -195,6 +195,7 @@ impl Response {
 
     /// Prints the status line and headers. `Connection` and a reason of ours are put in afterwards: `tiny_http` keeps
     /// these to itself.
+    #[inline(never)] // what it needs on the stack is gone when the client is waited for
     fn print_head(&self, context: Context<'_>) -> io::Result<Vec<u8>> {
         let own = self.headers.iter().filter(|(name, _)| !is_replaced(name, context.extra));
         let mut headers: Vec<Header> = own.filter_map(|(name, value)| make_header(name, value)).collect();

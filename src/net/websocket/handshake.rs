@@ -28,6 +28,7 @@ pub struct Handshake {
 ///
 /// # Errors
 /// The answer that says what is wrong: 426 for another version, else 400 or 405.
+#[inline(never)] // off the stack when a target is chosen
 pub fn check(head: &Head, protocols: Protocols) -> Result<Handshake, Box<Response>> {
     let refuse = |status, sentence| Err(Box::new(Response::error(status, sentence)));
     if head.method != "GET" {
@@ -84,6 +85,7 @@ fn is_key(key: &str) -> bool {
 
 impl Handshake {
     /// The answer that opens the websocket.
+    #[inline(never)] // its parts are off the stack when the answer is printed
     pub fn accept(&self) -> Response {
         let response = Response::empty(101).header("Sec-WebSocket-Accept", derive_accept_key(self.key.as_bytes()));
         match &self.protocol {

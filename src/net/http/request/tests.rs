@@ -2,7 +2,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn head(lines: &str) -> Result<Head, Refused> {
-    parse(format!("{}\r\n\r\n", lines.replace('\n', "\r\n")).as_bytes())
+    parse(format!("{}\r\n\r\n", lines.replace('\n', "\r\n")).as_bytes()).map(|head| *head)
 }
 
 fn refused(bytes: &[u8]) -> Refused {
