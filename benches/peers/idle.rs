@@ -20,6 +20,8 @@ const ONE: Duration = Duration::from_secs(3);
 const OPENERS: usize = 4;
 /// Tunnels opened beside the idle ones, one after another.
 const NEW: usize = 50;
+/// Uploads beside the idle ones, and after them.
+const UPLOADS: usize = 5;
 /// So many idle ones end where the proxy takes no more.
 const ROOM: usize = NEW + 10;
 /// Who has swallowed so much will swallow more.
@@ -147,12 +149,19 @@ fn beside(
     }
     times.sort_unstable_by(f64::total_cmp);
     wait_rest(variant, settle)?;
-    let upload = || moving::throughput(lab, variant, 1, Direction::Up, BLOCK, window).map(|values| values[0]);
-    let beside = upload()?;
+    let beside = upload(lab, variant, window)?;
     drop(idle);
     wait_rest(variant, settle)?;
     lab.backend.forget_leftovers();
-    Ok(vec![times[NEW / 2], times[NEW - 1], beside / upload()? * 100.0])
+    Ok(vec![times[NEW / 2], times[NEW - 1], beside / upload(lab, variant, window)? * 100.0])
+}
+
+/// The speed of one upload after another, their median: a single one would say more of the moment than of the proxy.
+fn upload(lab: &Lab, variant: &Variant, window: Duration) -> io::Result<f64> {
+    let one = |_| moving::throughput(lab, variant, 1, Direction::Up, BLOCK, window).map(|values| values[0]);
+    let mut speeds = (0..UPLOADS).map(one).collect::<io::Result<Vec<_>>>()?;
+    speeds.sort_unstable_by(f64::total_cmp);
+    Ok(speeds[UPLOADS / 2])
 }
 
 /// Waits until the proxy has used no processor time for `settle`; it may have thousands of tunnels to end.
@@ -170,8 +179,8 @@ fn wait_rest(variant: &Variant, settle: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// A sender that waits for `patience` waits for the reader. MiB by which the proxy grows when the backend sends and the client never reads, and MiB that the backend could
-/// send. A server that stops reading is bounded; what it could send is mostly in the kernel's socket buffers.
+/// A sender that waits for `patience` waits for the reader. MiB by which the proxy grows when the backend sends and the
+/// client never reads, and MiB that the backend could send. A server that stops reading is bounded; what it could send is mostly in the kernel's socket buffers.
 pub(crate) fn stuck_reader(lab: &Lab, variant: &Variant, patience: Duration) -> io::Result<Vec<f64>> {
     let (mut client, mut stream) = lab.pair(variant)?;
     let before = usage::of(variant)?;

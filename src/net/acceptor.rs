@@ -26,6 +26,8 @@ use seats::{Seat, Seats};
 const BACKLOG: i32 = 4_096;
 /// How long a client may take none of what is written to it, until its connection says otherwise.
 pub const WRITE_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a client may be silent, until its connection says otherwise.
+pub const READ_PATIENCE: Duration = Duration::from_secs(10);
 /// On Linux an accepted socket has the options of its listener: set once, they cost a connection nothing.
 const ACCEPTED_INHERIT: bool = cfg!(target_os = "linux");
 /// How long to leave the system alone after it could not accept (no descriptors, no memory).
@@ -61,7 +63,7 @@ fn cause(error: &io::Error) -> String {
 
 /// A connection that was let in.
 pub struct Accepted {
-    /// The client's socket, with keepalive, without delay, and with [`WRITE_PATIENCE`].
+    /// The client's socket, with keepalive, without delay, and with [`READ_PATIENCE`] and [`WRITE_PATIENCE`].
     pub socket: TcpStream,
     /// The client, an IPv4 one as IPv4 also on an IPv6 socket.
     pub peer: SocketAddr,
@@ -219,7 +221,8 @@ impl Port {
                 }
                 Err(error) => match error.kind() {
                     io::ErrorKind::InvalidInput => return None,
-                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted => {}
+                    // The listener has the read timeout that its connections inherit.
+                    io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted | io::ErrorKind::WouldBlock => {}
                     _ => {
                         if !self.troubled.swap(true, Ordering::Relaxed) {
                             log::warn!("{}: cannot accept connections for now: {error}", self.label);
@@ -260,6 +263,7 @@ impl Port {
 fn prepare(socket: BorrowedFd<'_>) -> io::Result<()> {
     backend::tune(socket)?;
     sockopt::set_socket_timeout(socket, Timeout::Send, Some(WRITE_PATIENCE))?;
+    sockopt::set_socket_timeout(socket, Timeout::Recv, Some(READ_PATIENCE))?;
     Ok(())
 }
 

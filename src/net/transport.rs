@@ -4,19 +4,21 @@
 //! the outbox lock, so frames never interleave. The reading thread never waits for output: it uses
 //! [`Transport::try_write`], which takes a small frame whole or not at all.
 
+mod farewell;
 mod outcome;
 mod patience;
 mod wire;
 
 use std::cell::Cell;
 use std::io::{self, IoSlice, Read};
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 
 use super::tls::{TlsSession, TlsSource};
+pub(super) use farewell::has_hung_up;
 pub use outcome::{Offered, Placed, Progress, Watch, no_patience};
 use patience::Patience;
 use wire::{look, send_file_plain};
@@ -54,6 +56,11 @@ impl Transport {
     /// A connection in plain text.
     pub fn plain(socket: impl Into<Arc<TcpStream>>) -> Self {
         Self { socket: socket.into(), patience: Patience::default(), outbox: Mutex::default(), tls: None }
+    }
+
+    /// A connection in plain text, whose reads are known to wait for `time`.
+    pub fn plain_with_read_timeout(socket: impl Into<Arc<TcpStream>>, time: Option<Duration>) -> Self {
+        Self { patience: Patience::of_read(time), ..Self::plain(socket) }
     }
 
     /// Does the TLS handshake as the server, which must be complete at `deadline`.
@@ -214,16 +221,22 @@ impl Transport {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         self.drain_carry(&mut outbox)?;
-        // Where there is room there is enough for a small frame. What TLS has encrypted could not be taken back.
-        if !outbox.carry.is_empty() || look(&self.socket, PollFlags::OUT, Some(Duration::ZERO))?.is_empty() {
+        if !outbox.carry.is_empty() {
             return Ok(Placed::Full);
         }
         match &self.tls {
-            Some(session) => session.write(frame, &mut outbox.carry)?,
-            None => outbox.carry.extend_from_slice(frame),
+            Some(session) => {
+                // What TLS has encrypted could not be taken back. Where there is room there is enough for a small frame.
+                if look(&self.socket, PollFlags::OUT, Some(Duration::ZERO))?.is_empty() {
+                    return Ok(Placed::Full);
+                }
+                session.write(frame, &mut outbox.carry)?;
+                self.drain_carry(&mut outbox)?;
+            }
+            None if !self.begin(&mut outbox, frame)? => return Ok(Placed::Full),
+            None => {}
         }
         outbox.closed = last;
-        self.drain_carry(&mut outbox)?;
         drop(outbox);
         self.flush_late_output()?;
         Ok(Placed::Sent)
@@ -249,19 +262,22 @@ impl Transport {
                 session.write(bytes, &mut outbox.carry)?;
                 self.drain_carry(&mut outbox)?;
             }
-            None => match send_now(&self.socket, bytes) {
-                Ok(0) if !bytes.is_empty() => return Ok(Offered::Refused),
-                Ok(sent) => outbox.carry.extend_from_slice(bytes.get(sent..).unwrap_or_default()),
-                Err(error) => {
-                    outbox.closed = true;
-                    return Err(error);
-                }
-            },
+            None if !self.begin(&mut outbox, bytes)? => return Ok(Offered::Refused),
+            None => {}
         }
         let offered = if outbox.carry.is_empty() { Offered::Taken } else { Offered::Begun };
         drop(outbox);
         self.flush_late_output()?;
         Ok(offered)
+    }
+
+    /// Sends what the socket takes of `bytes` without waiting, in plain text, and carries the rest. False when it takes nothing.
+    fn begin(&self, outbox: &mut Outbox, bytes: &[u8]) -> io::Result<bool> {
+        let sent = send_now(&self.socket, bytes).inspect_err(|_| outbox.closed = true)?;
+        if sent > 0 {
+            outbox.carry.extend_from_slice(bytes.get(sent..).unwrap_or_default());
+        }
+        Ok(sent > 0 || bytes.is_empty())
     }
 
     /// Sends as much of the carry as the socket takes without waiting.
@@ -318,41 +334,6 @@ impl Transport {
         }
     }
 
-    /// Tells the peer that nothing more comes: TLS `close_notify`, then FIN. Does not wait.
-    pub fn finish(&self) {
-        if let (Some(session), Ok(mut outbox)) = (&self.tls, self.outbox.try_lock()) {
-            session.close(&mut outbox.carry);
-            let _ = self.drain_carry(&mut outbox);
-        }
-        let _ = self.socket.shutdown(Shutdown::Write);
-    }
-
-    /// Tells the peer that nothing more comes, then reads and drops what it still sends, until it closes too or `time`
-    /// has passed. Closing with unread bytes would reset the connection and could take our last words with it.
-    pub fn farewell(&self, time: Duration) {
-        self.finish();
-        let deadline = Instant::now() + time;
-        // Not on the stack: whole pages of it would be touched, and stay, in a thread that may only idle.
-        let mut bytes = vec![0; 8_192];
-        loop {
-            let rest = deadline.saturating_duration_since(Instant::now());
-            if rest.is_zero() || self.set_read_timeout(Some(rest)).is_err() || !matches!(self.read(&mut bytes), Ok(1..))
-            {
-                return;
-            }
-        }
-    }
-
-    /// Cuts the connection; wakes both threads.
-    pub fn abort(&self) {
-        let _ = self.socket.shutdown(Shutdown::Both);
-    }
-
-    /// Whether the peer has closed or reset its side, although there may be bytes left to read.
-    pub fn peer_has_hung_up(&self) -> bool {
-        has_hung_up(&self.socket)
-    }
-
     /// Whether there is something to read at the socket.
     pub fn has_bytes(&self) -> bool {
         look(&self.socket, PollFlags::IN, Some(Duration::ZERO)).is_ok_and(|found| !found.is_empty())
@@ -377,13 +358,4 @@ impl Transport {
     fn lock(&self) -> MutexGuard<'_, Outbox> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether the other side of `socket` has ended or is gone, be there unread bytes or not.
-pub(super) fn has_hung_up(socket: &TcpStream) -> bool {
-    #[cfg(target_os = "linux")]
-    let end = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
-    #[cfg(not(target_os = "linux"))]
-    let end = PollFlags::HUP | PollFlags::ERR;
-    look(socket, end, Some(Duration::ZERO)).is_ok_and(|found| found.intersects(end))
 }

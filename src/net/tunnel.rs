@@ -253,11 +253,10 @@ impl Tunnel {
 
     /// Both close frames are exchanged, or the connection is lost: ends TCP so that the last frame arrives.
     fn farewell(&self) {
+        // A client that is gone was cut off already.
         if self.ending.reason().is_orderly() {
             // RFC 6455 section 7.1.1: the server closes first, and reads on until the client has closed too.
             self.transport().farewell(FAREWELL);
-        } else {
-            self.transport().finish();
         }
     }
 

@@ -46,11 +46,12 @@ fn an_accepted_socket_has_its_options() {
             sockopt::tcp_keepidle(socket).unwrap().as_secs(),
             sockopt::tcp_keepintvl(socket).unwrap().as_secs(),
             sockopt::tcp_keepcnt(socket).unwrap(),
+            socket.read_timeout().unwrap().map(|time| time.as_secs()),
             socket.write_timeout().unwrap().map(|time| time.as_secs()),
         );
         accepted.socket.write_all(format!("{options:?}").as_bytes()).unwrap();
     });
-    assert_eq!(rest(connect(address)), "(true, true, 60, 10, 6, Some(30))");
+    assert_eq!(rest(connect(address)), "(true, true, 60, 10, 6, Some(10), Some(30))");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::body::Incoming;
 use super::request::{Head, HeadError, HeadReader};
 use super::response::{Context, Response};
 use super::stream::{Outgoing, Streaming};
-use crate::net::acceptor::{Accepted, Rest, WRITE_PATIENCE};
+use crate::net::acceptor::{Accepted, READ_PATIENCE, Rest, WRITE_PATIENCE};
 use crate::net::live::{Endable, Permit};
 use crate::net::tls::{TLS_HANDSHAKE, TlsSource};
 use crate::net::transport::{Transport, retry, timed_out};
@@ -22,9 +22,9 @@ use crate::net::websocket::handshake::Handshake;
 use crate::net::websocket::sink::Sink;
 
 /// For the TLS handshake, from the moment of accept.
-const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
+const HANDSHAKE_PATIENCE: Duration = READ_PATIENCE;
 /// For a request head, from accept (or the end of the TLS handshake), or from its first byte on a connection kept open.
-const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+const HEAD_PATIENCE: Duration = READ_PATIENCE;
 /// How long a connection without a request is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// How long the rest of a refused request is read and dropped, so that the answer is not lost in a reset.
@@ -150,15 +150,14 @@ pub fn serve(accepted: Accepted, tls: Option<&TlsSource>, service: &dyn Service)
 #[inline(never)]
 fn open(socket: Arc<TcpStream>, tls: Option<&TlsSource>) -> io::Result<Arc<Transport>> {
     let Some(tls) = tls else {
-        return Ok(Arc::new(Transport::plain(socket)));
+        return Ok(Arc::new(Transport::plain_with_read_timeout(socket, Some(READ_PATIENCE))));
     };
     let deadline = Instant::now() + HANDSHAKE_PATIENCE;
-    socket.set_read_timeout(Some(HANDSHAKE_PATIENCE))?;
     let mut first = [0];
     let seen = retry(|| recv(&socket, &mut first, RecvFlags::PEEK).map_err(io::Error::from))
         .map_err(|error| if timed_out(&error) { silent() } else { error })?;
     if seen.1 > 0 && first != [TLS_HANDSHAKE] {
-        return Ok(Arc::new(Transport::plain(socket)));
+        return Ok(Arc::new(Transport::plain_with_read_timeout(socket, Some(READ_PATIENCE))));
     }
     Transport::tls(socket, tls, deadline)
         .map(Arc::new)

@@ -15,6 +15,11 @@ pub(super) struct Patience {
 }
 
 impl Patience {
+    /// Of a socket whose read timeout is `time` already.
+    pub(super) fn of_read(time: Option<Duration>) -> Self {
+        Self { read: Remembered(Mutex::new(Known::Time(time))), write: Remembered::default() }
+    }
+
     pub(super) fn set_read(&self, socket: &TcpStream, time: Option<Duration>) -> io::Result<()> {
         self.read.set(time.map(at_least_one_tick), |time| socket.set_read_timeout(time))
     }

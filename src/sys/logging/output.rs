@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
@@ -15,9 +15,11 @@ use crate::sys::thread;
 const QUEUE: usize = 4_096;
 /// Bytes of a line; the rest is cut.
 pub(super) const LONGEST_LINE: usize = 8 * 1024;
-/// How long the writing thread leaves the queue alone after it has written: what comes meanwhile wakes nobody, and leaves
-/// in one write.
+/// How long the writing thread leaves the queue alone after it has written in a rush: what comes meanwhile wakes nobody, and
+/// leaves in one write.
 const PAUSE: Duration = Duration::from_millis(5);
+/// Writes close behind each other that make a rush. What a program says when it starts is none: somebody waits for it.
+const RUSH: u32 = 16;
 /// Bytes that are written together, unless a single line is longer: as many as a pipe takes whole (`PIPE_BUF`), whoever
 /// else writes to it.
 const BATCH: usize = 4_096;
@@ -122,6 +124,21 @@ impl Batch {
     }
 }
 
+/// Whether much is said.
+#[derive(Default)]
+struct Rush {
+    /// Writes in a row that had no rest before them.
+    close: u32,
+}
+
+impl Rush {
+    /// Another write, so long after the one before was done with. True when a pause is to follow it.
+    fn after(&mut self, rest: Duration) -> bool {
+        self.close = if rest < PAUSE { self.close.saturating_add(1) } else { 0 };
+        self.close >= RUSH
+    }
+}
+
 struct Output {
     sink: Box<dyn Write + Send>,
     path: Option<PathBuf>,
@@ -131,7 +148,9 @@ struct Output {
 
 impl Output {
     fn run(&mut self, inbox: &Receiver<Message>) {
+        let (mut rush, mut done_at) = (Rush::default(), Instant::now());
         while let Ok(first) = inbox.recv() {
+            let pause = rush.after(done_at.elapsed());
             let mut batch = Batch::default();
             for message in std::iter::once(first).chain(inbox.try_iter()) {
                 match message {
@@ -152,7 +171,10 @@ impl Output {
                 }
             }
             self.write(&mut batch);
-            std::thread::sleep(PAUSE);
+            if pause {
+                std::thread::sleep(PAUSE);
+            }
+            done_at = Instant::now();
         }
     }
 
@@ -208,6 +230,18 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_pause_follows_many_writes_without_rest_and_none_follows_a_few() {
+        let mut rush = Rush::default();
+        for _ in 1..RUSH {
+            assert!(!rush.after(Duration::ZERO));
+        }
+        assert!(rush.after(Duration::ZERO), "the rush has begun");
+        assert!(rush.after(PAUSE / 2), "and goes on");
+        assert!(!rush.after(PAUSE), "until there was a rest");
+        assert!(!rush.after(Duration::ZERO));
     }
 
     #[test]
