@@ -134,7 +134,7 @@ fn take_down(client: &mut Client, shared: &Shared) -> io::Result<()> {
     Err(io::Error::other("the tunnel ended in the middle of a load"))
 }
 
-/// MiB/s of payload in all tunnels together, and CPU seconds of the proxy per GiB.
+/// MiB/s of payload in all tunnels together, and CPU seconds per GiB, those of the proxy and those of both ends.
 pub(crate) fn throughput(
     lab: &Lab,
     variant: &Variant,
@@ -146,12 +146,14 @@ pub(crate) fn throughput(
     Load::open(lab, variant, tunnels, direction, frame)?.during(|arrived| {
         // Buffers fill and windows open first.
         thread::sleep(window / 4);
-        let (cpu, before, started) = (usage::cpu_only(variant)?.cpu, arrived.load(Ordering::Relaxed), Instant::now());
+        let (cpu, ends) = (usage::cpu_only(variant)?.cpu, usage::own_cpu());
+        let (before, started) = (arrived.load(Ordering::Relaxed), Instant::now());
         thread::sleep(window);
         let (bytes, time) = (arrived.load(Ordering::Relaxed) - before, started.elapsed().as_secs_f64());
-        let cpu = usage::cpu_only(variant)?.cpu - cpu;
+        let (cpu, ends) = (usage::cpu_only(variant)?.cpu - cpu, usage::own_cpu() - ends);
         let mib = bytes as f64 / MIB as f64;
-        Ok(vec![mib / time, cpu / (mib / 1024.0)])
+        let gib = mib / 1024.0;
+        Ok(vec![mib / time, cpu / gib, ends / gib])
     })
 }
 

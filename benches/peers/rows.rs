@@ -105,6 +105,7 @@ fn movement(run: &mut Run<'_>, lab: &Lab) {
         let figures = vec![
             Figure::new(&format!("{name}; MiB/s"), 0, Better::More),
             Figure::new("… CPU seconds per GiB", 2, Better::Less),
+            Figure::new("… those of both ends, which share the cores", 2, Better::Neither),
         ];
         run.row(lab, name, figures, rounds, &|lab, variant| {
             moving::throughput(lab, variant, tunnels, direction, frame, window)

@@ -2,6 +2,8 @@
 use std::fs;
 use std::io;
 
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::support::lab::Variant;
 
 /// Memory, threads and CPU time at one moment.
@@ -42,6 +44,12 @@ pub(crate) fn cpu_only(variant: &Variant) -> io::Result<Usage> {
         return Err(io::Error::other("the proxy has ended"));
     }
     Ok(Usage { cpu: ticks as f64 / ticks_per_second, ..Usage::default() })
+}
+
+/// CPU seconds of this process: that is both ends of all tunnels.
+pub(crate) fn own_cpu() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
 /// The proxy's process and its descendants.

@@ -359,3 +359,6 @@ impl Transport {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

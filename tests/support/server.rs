@@ -224,6 +224,24 @@ impl Server {
         self.status_field("VmHWM:")
     }
 
+    /// Resident memory of each thread's stack in KiB: of all writable maps that have the size of one.
+    ///
+    /// # Panics
+    /// When the server is no longer there.
+    pub fn stacks_kib(&self) -> Vec<usize> {
+        let maps = fs::read_to_string(format!("/proc/{}/smaps", self.pid())).expect("the server is there");
+        let field = |part: &str, name: &str| -> usize {
+            let line = part.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0");
+            line.trim().trim_end_matches(" kB").parse().expect("a number")
+        };
+        // Each map's part ends with its flags.
+        let parts = maps.split("VmFlags:").filter(|part| part.lines().any(|line| line.contains(" rw-p ")));
+        parts
+            .filter(|part| field(part, "Size:") == berth::sys::thread::STACK / 1024)
+            .map(|part| field(part, "Rss:"))
+            .collect()
+    }
+
     /// Processor time used so far, in ticks of the kernel's clock (1/100 s).
     ///
     /// # Panics

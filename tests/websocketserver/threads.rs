@@ -8,6 +8,7 @@ use crate::support::backend::{Backend, each_read};
 use crate::support::door::Door;
 use crate::support::random::{Digest, Random};
 use crate::support::server::Server;
+use crate::support::tls::Certificate;
 use crate::support::wait::{DEADLINE, eventually, spawn};
 use crate::support::ws::{Frame, PONG, Ws};
 
@@ -125,4 +126,23 @@ fn a_tunnel_without_a_second_thread_ends_like_any_other() {
     let mut expected = Digest::of(&vec![0; SOME]);
     expected.add(&Random::new(8).vec(4 << 20));
     assert_eq!(backend.received().count, expected.count);
+}
+
+/// A stack is as large as it ever was, and a handshake needs much of it.
+#[test]
+fn a_tunnel_over_tls_does_not_keep_the_stack_of_its_handshake() {
+    const MANY: usize = 16;
+    /// Threads that accept, and one that has just stopped to.
+    const ACCEPTING: usize = 5;
+    let (certificate, backend) = (Certificate::ec(), Backend::echo());
+    let server = Server::builder().args(&backend.args()).args(&certificate.args()).start();
+    let mut all: Vec<Ws> = (0..MANY).map(|_| Ws::connect_tls(server.ws_port())).collect();
+    for ws in &mut all {
+        ws.send(&Frame::binary(*b"x"));
+        assert_eq!(ws.take_data(1), b"x");
+    }
+    let stacks = server.stacks_kib();
+    let deepest = *stacks.iter().max().unwrap();
+    let deep = stacks.iter().filter(|kib| **kib > deepest * 2 / 3).count();
+    assert!(stacks.len() > MANY && deep <= ACCEPTING, "KiB of stacks: {stacks:?}");
 }
