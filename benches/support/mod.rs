@@ -1,5 +1,6 @@
 //! The small runner behind the benchmark. Reading order: [`scenarios`] (what is measured), [`lab`] (between what),
-//! [`client`] and [`backend`] (the two ends), [`relay`] (the yardstick), [`process`], [`pin`], [`report`], [`settings`].
+//! [`client`] with [`tls`], and [`backend`] (the two ends), [`relay`] (the yardstick), [`process`], [`pin`], [`report`],
+//! [`settings`].
 pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod lab;
