@@ -10,6 +10,7 @@ use crate::support::joined;
 use crate::support::lab::{Lab, Variant};
 use crate::support::scenarios::{exchange, payload};
 use crate::support::settings::MIB;
+use crate::table::median;
 use crate::usage;
 
 /// Opening all ends by then; the result says how far it came.
@@ -159,9 +160,8 @@ fn beside(
 /// The speed of one upload after another, their median: a single one would say more of the moment than of the proxy.
 fn upload(lab: &Lab, variant: &Variant, window: Duration) -> io::Result<f64> {
     let one = |_| moving::throughput(lab, variant, 1, Direction::Up, BLOCK, window).map(|values| values[0]);
-    let mut speeds = (0..UPLOADS).map(one).collect::<io::Result<Vec<_>>>()?;
-    speeds.sort_unstable_by(f64::total_cmp);
-    Ok(speeds[UPLOADS / 2])
+    let speeds = (0..UPLOADS).map(one).collect::<io::Result<Vec<_>>>()?;
+    Ok(median(speeds.into_iter()).unwrap_or(f64::NAN))
 }
 
 /// Waits until the proxy has used no processor time for `settle`; it may have thousands of tunnels to end.
@@ -180,7 +180,8 @@ fn wait_rest(variant: &Variant, settle: Duration) -> io::Result<()> {
 }
 
 /// A sender that waits for `patience` waits for the reader. MiB by which the proxy grows when the backend sends and the
-/// client never reads, and MiB that the backend could send. A server that stops reading is bounded; what it could send is mostly in the kernel's socket buffers.
+/// client never reads, and MiB that the backend could send. A server that stops reading is bounded; what it could send is
+/// mostly in the kernel's socket buffers.
 pub(crate) fn stuck_reader(lab: &Lab, variant: &Variant, patience: Duration) -> io::Result<Vec<f64>> {
     let (mut client, mut stream) = lab.pair(variant)?;
     let before = usage::of(variant)?;

@@ -8,7 +8,6 @@ pub(crate) mod pin;
 pub(crate) mod process;
 pub(crate) mod relay;
 pub(crate) mod report;
-
 pub(crate) mod scenarios;
 pub(crate) mod settings;
 pub(crate) mod tls;

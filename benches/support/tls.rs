@@ -54,7 +54,9 @@ impl TlsClient {
         while stream.connection.is_handshaking() {
             if stream.step(&mut [])?.is_none() && stream.connection.is_handshaking() {
                 stream.flush()?;
-                stream.fill()?;
+                if stream.fill()? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
             }
         }
         stream.flush()?;

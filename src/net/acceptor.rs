@@ -151,6 +151,7 @@ struct Port {
     serve: Box<dyn Fn(Accepted) -> Option<Rest> + Send + Sync>,
 }
 
+// Not inlined: `run` is above every tunnel on the stack, and what the others need there is to be gone by then.
 impl Port {
     /// Starts one more thread.
     #[inline(never)]
@@ -207,7 +208,7 @@ impl Port {
     }
 
     /// The next connection that there is room for; `None` when no more is to be accepted.
-    #[inline(never)] // as for the next two: their locals are no part of the frame above a tunnel
+    #[inline(never)]
     fn accept(&self) -> Option<Accepted> {
         loop {
             match self.listener.accept() {

@@ -86,16 +86,11 @@ struct Names {
 /// It and what it calls keep their frames small, each for itself: a page of stack that was touched once stays for as long
 /// as the tunnel does, and they decide whether it has two pages or three.
 pub(super) fn serve(server: &Server, websocket: Websocket, way: Way) {
-    permitted(&websocket);
+    websocket.permit.watch(&Arc::new(Unjoined(Arc::clone(&websocket.sink))));
     match way {
         Way::Fixed(target) => serve_fixed(server, websocket, &target),
         Way::Claimed(claim, endpoint) => serve_claimed(server, websocket, claim, endpoint.as_deref()),
     }
-}
-
-#[inline(never)]
-fn permitted(websocket: &Websocket) {
-    websocket.permit.watch(&Arc::new(Unjoined(Arc::clone(&websocket.sink))));
 }
 
 #[inline(never)]

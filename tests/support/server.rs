@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use berth::sys::thread::STACK;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::process::Output;
@@ -230,16 +231,9 @@ impl Server {
     /// When the server is no longer there.
     pub fn stacks_kib(&self) -> Vec<usize> {
         let maps = fs::read_to_string(format!("/proc/{}/smaps", self.pid())).expect("the server is there");
-        let field = |part: &str, name: &str| -> usize {
-            let line = part.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0");
-            line.trim().trim_end_matches(" kB").parse().expect("a number")
-        };
         // Each map's part ends with its flags.
         let parts = maps.split("VmFlags:").filter(|part| part.lines().any(|line| line.contains(" rw-p ")));
-        parts
-            .filter(|part| field(part, "Size:") == berth::sys::thread::STACK / 1024)
-            .map(|part| field(part, "Rss:"))
-            .collect()
+        parts.filter(|part| field(part, "Size:") == STACK / 1024).map(|part| field(part, "Rss:")).collect()
     }
 
     /// Processor time used so far, in ticks of the kernel's clock (1/100 s).
@@ -303,10 +297,7 @@ impl Server {
     }
 
     fn status_field(&self, name: &str) -> usize {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the server is there");
-        let value =
-            status.lines().find_map(|line| line.strip_prefix(name)).and_then(|v| v.split_ascii_whitespace().next());
-        value.and_then(|v| v.parse().ok()).unwrap_or_else(|| panic!("no {name} in {status}"))
+        field(&fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the server is there"), name)
     }
 
     fn port(&self, scheme: &str) -> Option<u16> {
@@ -339,4 +330,10 @@ fn listeners(log: &str) -> Vec<(String, u16)> {
         Some((scheme.to_owned(), port.parse().ok()?))
     })
     .collect()
+}
+
+/// The number behind `name` in a file of proc(5).
+fn field(text: &str, name: &str) -> usize {
+    let value = text.lines().find_map(|line| line.strip_prefix(name)).and_then(|v| v.split_ascii_whitespace().next());
+    value.and_then(|v| v.parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}"))
 }

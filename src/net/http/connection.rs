@@ -222,7 +222,7 @@ impl Connection<'_> {
         }
     }
 
-    // Not inlined: what each of these needs on the stack is no part of the others' depth, nor of a tunnel's beneath.
+    // Not inlined: what each of these needs on the stack is no part of the others' depth, nor of the websocket's.
 
     /// Answers; true when the connection stays open. A body that nobody read ends it.
     #[inline(never)]

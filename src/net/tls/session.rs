@@ -35,8 +35,9 @@ struct State {
     plain_read: usize,
     /// To be sent.
     outgoing: Vec<u8>,
-    /// The peer sends nothing more: it said so, or its end of the socket is closed.
+    /// The peer has said that it sends nothing more.
     closed: bool,
+    /// The peer's end of the socket is closed.
     ended: bool,
     /// What has broken the connection.
     fault: Option<Error>,
@@ -44,10 +45,8 @@ struct State {
 
 /// What came of letting TLS look at what has come.
 enum Step {
-    /// So many bytes were decrypted to where they were wanted.
-    Decrypted(usize),
-    /// Something of its own was done.
-    Internal,
+    /// Something was done, and so many bytes were decrypted to where they were wanted: none, if it was TLS's own business.
+    Done(usize),
     /// It needs more.
     Starved,
     /// The peer has said goodbye.
@@ -86,8 +85,7 @@ impl TlsSession {
         let mut filled = 0;
         while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             match state.step(rest) {
-                Ok(Step::Decrypted(count)) => filled += count,
-                Ok(Step::Internal) => {}
+                Ok(Step::Done(count)) => filled += count,
                 Ok(Step::Closed) => return Ok(Some(filled)),
                 // Many clients hang up without close_notify. What protects the data stands above: lengths, Close frames.
                 Ok(Step::Starved) if state.ended => return Ok(Some(filled)),
@@ -177,7 +175,7 @@ impl State {
             match self.step(&mut []).map_err(io::Error::other)? {
                 Step::Starved => return Ok(!self.connection.is_handshaking()),
                 Step::Closed => return Err(io::Error::other("the client took leave during it")),
-                Step::Decrypted(_) | Step::Internal => {}
+                Step::Done(_) => {}
             }
         }
     }
@@ -185,7 +183,7 @@ impl State {
     /// Decrypts the next record to `into`, or does what else is next.
     fn step(&mut self, into: &mut [u8]) -> Result<Step, Error> {
         if self.plain_read < self.plain.len() && !into.is_empty() {
-            return Ok(Step::Decrypted(self.read_plain(into)));
+            return Ok(Step::Done(self.read_plain(into)));
         }
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
@@ -200,15 +198,15 @@ impl State {
                 while let Some(record) = traffic.next_record() {
                     filled += place(record?.payload, into.get_mut(filled..).unwrap_or_default(), &mut self.plain);
                 }
-                Ok(Step::Decrypted(filled))
+                Ok(Step::Done(filled))
             }
             Ok(ConnectionState::EncodeTlsData(mut message)) => {
                 encode(&mut message, &mut self.outgoing);
-                Ok(Step::Internal)
+                Ok(Step::Done(0))
             }
             Ok(ConnectionState::TransmitTlsData(sent)) => {
                 sent.done();
-                Ok(Step::Internal)
+                Ok(Step::Done(0))
             }
             Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => Ok(Step::Closed),
             Ok(_) => Ok(Step::Starved),
